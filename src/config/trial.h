@@ -1,0 +1,106 @@
+// The resolved configuration of one trial as typed structs: what the rooms that compute read.
+// Filled once, at the edge, from validated settings (config/settings.h); names as in docs/config.md.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/settings.h"
+
+namespace bitsweep::config {
+
+inline constexpr int kUnquantizedBits = 32;  // `bits = "none"`
+
+enum class TrialKind { train, ptq, analysis };
+enum class Granularity { tensor, channel };
+enum class Ties { even, away };
+enum class Statistics { calibrated, dynamic };
+enum class Precision { fp32, bf16 };
+
+struct ModelConfig {
+  std::string name;      // registry word (models)
+  std::string weights;   // path as resolved on this machine, or "stage:NAME" / "trial:KEY"; "" none
+  std::string shortcut;  // "A" | "B"; "" where the model does not offer it
+  std::optional<std::int64_t> num_classes;  // default: the data set's
+};
+
+// Input normalisation: (x · scale − mean[c]) / std[c] on x in 0…255.
+struct NormalizeConfig {
+  std::string name = "auto";  // auto | cifar10 | imagenet | raw | tf | caffe | custom
+  std::array<double, 3> mean{};
+  std::array<double, 3> std{1, 1, 1};
+};
+
+struct DataConfig {
+  std::string name;
+  std::string root;  // "" = search path
+  std::optional<std::int64_t> train_images;       // first n in file order unless subset = stratified
+  std::optional<std::int64_t> test_images;
+  std::optional<std::int64_t> validation_images;
+  std::string subset;  // first | stratified
+  NormalizeConfig normalize;
+};
+
+// One of quant.weight, quant.activation of scheme `aciq` (docs/config.md; schemes.md of the design).
+struct TensorQuantConfig {
+  int bits = 8;            // 1–16, or kUnquantizedBits
+  std::string quantizer;   // affine | symmetric
+  Granularity granularity = Granularity::tensor;
+  std::string rounding;    // nearest | stochastic
+  Ties ties = Ties::even;
+  bool power_of_two_scale = false;
+  std::string range;       // activations: minmax | sample_mean
+  std::string clipping;    // activations: none | …
+};
+
+// Where quantizers stand and with which widths (document 004 B.1.4, B.1.5).
+struct SitesConfig {
+  bool fused_relu = true;
+  std::optional<int> first_weight_bits;      // nullopt: "same"
+  std::optional<int> last_weight_bits;
+  std::optional<int> first_activation_bits;
+  int logits_bits = 8;
+  int max_pool_bits = 8;
+};
+
+struct CalibrationConfig {
+  Statistics statistics = Statistics::calibrated;
+  std::string source;        // train | test
+  std::string order;         // first | random
+  std::int64_t images = 512;
+  std::int64_t batch_size = 128;
+  std::string over_batches;  // mean | extreme
+};
+
+struct QuantConfig {
+  std::string scheme;  // none | aciq
+  std::string preset;  // "" | submission2019
+  TensorQuantConfig weight;
+  TensorQuantConfig activation;
+  SitesConfig sites;
+  CalibrationConfig calibration;
+  bool fold_batch_norm = true;
+  std::vector<LayerRule> layers;
+};
+
+struct EvalConfig {
+  std::int64_t batch_size = 500;
+  bool shuffle = false;
+};
+
+struct TrialConfig {
+  TrialKind kind = TrialKind::ptq;
+  std::uint64_t seed = 0;
+  ModelConfig model;
+  DataConfig data;
+  QuantConfig quant;
+  EvalConfig eval;
+};
+
+// Throws ConfigError where keys contradict each other (with the places of both).
+TrialConfig to_trial(const Settings& settings);
+
+}  // namespace bitsweep::config

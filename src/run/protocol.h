@@ -1,0 +1,45 @@
+// What supervisor and worker say to each other: one JSON object a line. Jobs go to the worker's
+// standard input, events come back on its standard output; anything a library prints there instead
+// of stderr would be a protocol error, so the worker moves stdout away before it loads anything.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace bitsweep::run {
+
+// Supervisor → worker.
+struct Job {
+  std::string key;            // trial key
+  nlohmann::json settings;    // flat resolved settings (config::Settings::to_json), paths as given
+  nlohmann::json paths;       // setting key → absolute path on this machine ("model.weights", …)
+  std::string attempt_folder;  // results/runs/<key>/<attempt>, exists; the worker writes into it
+  std::string device;         // "cpu" | "cuda:0"
+  int threads = 1;
+};
+nlohmann::json to_json(const Job& job);
+Job job_from_json(const nlohmann::json& line);
+
+// Worker → supervisor: {"event": …}
+//   "ready"     {"pid", "libtorch", "instruction_set", "device"}   once, after start
+//   "started"   {"key"}
+//   "progress"  {"key", "phase": "calibrate"|"evaluate"|…, "done", "total", "unit": "images"}
+//   "metric"    {"key", "name", "value", "step"?, "epoch"?}        a series or final value
+//   "done"      {"key", "metrics": {name: value}, "seconds", "peak_memory_bytes"}
+//               sent after result.json and the bitmaps are safely in the attempt folder
+//   "failed"    {"key", "class": "data"|"config"|"diverged"|"oom_host"|…, "message", "details"?}
+//   "bye"       {}  before a clean exit
+//
+// result.json in the attempt folder (written atomically, last): {"schema_version": 1, "key",
+//   "status": "ok", "metrics": {...}, "fingerprint": {...}, "layers": [...], "seconds": …,
+//   "bitmaps": {"top1": {"file": "top1.bitmap", "images": n, "sha256": …}}, "numerics_version": …}
+// top1.bitmap: bit i of byte i / 8, most significant first (numpy.packbits), 1 where image i of the
+//   evaluation set in file order was classified correctly.
+
+enum class FailureClass {
+  oom_host, oom_cuda, timeout, diverged, crash, preempted, user, config, data
+};
+std::string to_string(FailureClass failure);
+
+}  // namespace bitsweep::run
