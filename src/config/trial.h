@@ -23,7 +23,11 @@ enum class Precision { fp32, bf16 };
 struct ModelConfig {
   std::string name;      // registry word (models)
   std::string weights;   // path as resolved on this machine, or "stage:NAME" / "trial:KEY"; "" none
-  std::string shortcut;  // "A" | "B"; "" where the model does not offer it
+  std::string shortcut;  // "A" | "B"; "" = the model's default, or it does not offer it
+  // Document 002's residual network has no ReLU after the addition: its activation quantizer clamps
+  // at 0 in its place, so that its full-precision network is another one (facts 002 A.3). false
+  // builds that network. Key `model.post_add_relu`.
+  bool post_add_relu = true;
   std::optional<std::int64_t> num_classes;  // default: the data set's
 };
 
@@ -50,18 +54,31 @@ struct TensorQuantConfig {
   std::string quantizer;   // affine | symmetric
   Granularity granularity = Granularity::tensor;
   std::string rounding;    // nearest | stochastic
-  Ties ties = Ties::even;
+  std::optional<Ties> ties;  // nullopt: the preset's rule, decided for each site by the scheme
   bool power_of_two_scale = false;
-  std::string range;       // activations: minmax | sample_mean
+  std::string range;       // activations: minmax | sample_mean; "" = the preset's rule, as ties
   std::string clipping;    // activations: none | …
 };
 
-// Where quantizers stand and with which widths (document 004 B.1.4, B.1.5).
+// A width of its own for a special layer.
+struct SiteBits {
+  enum class Kind {
+    same,    // "same": no rule of its own
+    bits,    // n
+    preset,  // not said: the preset's rule, decided by the scheme
+  };
+  Kind kind = Kind::same;
+  int bits = 8;  // for Kind::bits
+};
+
+// Where quantizers stand and with which widths (document 004 B.1.4, B.1.5). Widths of their own
+// apply where the class (weights, activations) is quantized at all: `bits = "none"` leaves the whole
+// class in full precision but for [[layer]] rules.
 struct SitesConfig {
   bool fused_relu = true;
-  std::optional<int> first_weight_bits;      // nullopt: "same"
+  std::optional<int> first_weight_bits;  // nullopt: "same"
   std::optional<int> last_weight_bits;
-  std::optional<int> first_activation_bits;
+  SiteBits first_activation_bits;
   int logits_bits = 8;
   int max_pool_bits = 8;
 };
