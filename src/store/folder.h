@@ -1,0 +1,52 @@
+// Run folders, the truth that the database indexes: <runs>/<key>/<number>/ holds
+//   attempt.json   by the supervisor, at the start: trial, memberships, device, command, fingerprint
+//   events.jsonl   by the supervisor, as they come: the worker's events (run/protocol.h)
+//   result.json    by the worker, atomically and last: metrics, layers, bitmaps, fingerprint
+//   top1.bitmap    by the worker, before result.json
+//   failure.json   by the supervisor where there is no result: class, message, exit code or signal
+//   lock, supervisor.lock   held by the worker and the supervisor while they live
+// One reader serves finishing, reconciling, rebuilding and importing, so that they cannot differ.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "store/record.h"
+
+namespace bitsweep::store {
+
+// Trial and attempt as the folder tells them. Without result.json and failure.json the status is
+// `running`. Throws DataError naming the file and what is wrong with it.
+std::pair<TrialRecord, AttemptRecord> read_attempt_folder(const std::filesystem::path& folder);
+
+// attempt.json alone (at the start), and failure.json alone.
+void write_attempt_file(const std::filesystem::path& folder, const TrialRecord& trial,
+                        const AttemptRecord& attempt);
+void write_failure_file(const std::filesystem::path& folder, const Failure& failure,
+                        std::int64_t finished_ms);
+
+// A whole folder from records (import, merge): reading it back gives equal records.
+void write_attempt_folder(const std::filesystem::path& folder, const TrialRecord& trial,
+                          const AttemptRecord& attempt);
+
+// Whether no living process holds the folder's locks.
+bool is_abandoned(const std::filesystem::path& folder);
+
+// <runs>/<key>/<number> for every attempt folder, sorted by key and number.
+std::vector<std::filesystem::path> attempt_folders(const std::filesystem::path& runs);
+
+// sweeps/<name>.json: the sweep and its trials as last run.
+struct SweepFile {
+  SweepRecord sweep;
+  std::vector<TrialRecord> trials;  // each with its membership of this sweep alone
+};
+std::filesystem::path sweep_file_path(const std::filesystem::path& sweeps, std::string_view name);
+void write_sweep_file(const std::filesystem::path& sweeps, const SweepFile& file);
+SweepFile read_sweep_file(const std::filesystem::path& path);
+
+std::int64_t now_ms();  // since the epoch, UTC
+
+}  // namespace bitsweep::store
