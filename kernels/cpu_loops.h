@@ -1,0 +1,45 @@
+// The loops behind the CPU entry points: one source (*_cpu.cpp), compiled once per instruction set
+// into the namespaces below, chosen at run time by pick(). Not for callers outside this folder.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/cpu.h"
+#include "kernels/fake_quantize_math.h"
+#include "kernels/layout.h"
+#include "kernels/min_max_math.h"
+#include "kernels/moments.h"
+#include "kernels/philox_math.h"
+
+namespace bitsweep::kernels {
+
+namespace baseline {
+#include "kernels/cpu_loops.inc"
+}
+#if defined(__x86_64__)
+namespace x86_64_v3 {
+#include "kernels/cpu_loops.inc"
+}
+namespace x86_64_v4 {
+#include "kernels/cpu_loops.inc"
+}
+#else  // other processors have the baseline alone
+namespace x86_64_v3 = baseline;
+namespace x86_64_v4 = baseline;
+#endif
+
+// The variant of a loop for the active instruction set.
+template <class Loop>
+Loop* pick(Loop* baseline, Loop* v3, Loop* v4) {
+  switch (active_instruction_set()) {
+    case InstructionSet::x86_64_v4:
+      return v4;
+    case InstructionSet::x86_64_v3:
+      return v3;
+    case InstructionSet::baseline:
+      return baseline;
+  }
+  __builtin_unreachable();
+}
+
+}  // namespace bitsweep::kernels

@@ -1,0 +1,39 @@
+// What the CUDA entry points are in a build without CUDA.
+#include "kernels/device.h"
+#include "kernels/error.h"
+#include "kernels/fake_quantize.h"
+#include "kernels/min_max.h"
+
+namespace bitsweep::kernels {
+namespace {
+
+[[noreturn]] void refuse() {
+  throw CudaError("this bitsweep was built without CUDA (meson setup -Dcuda=enabled)");
+}
+
+}  // namespace
+
+bool built_with_cuda() { return false; }
+bool cuda_available() { return false; }
+int cuda_device_count() { return 0; }
+std::string cuda_device_name(int) { refuse(); }
+
+void fake_quantize_cuda(const float*, float*, std::uint32_t*, const ChannelLayout&,
+                        const AffineGrid*, Rounding, Stream) {
+  refuse();
+}
+void fake_quantize_cuda(const float*, float*, std::uint32_t*, std::int64_t, const AffineGrid&,
+                        Rounding, Stream) {
+  refuse();
+}
+void fake_quantize_stochastic_cuda(const float*, float*, std::uint32_t*, const ChannelLayout&,
+                                   const AffineGrid*, const RandomStream&, Stream) {
+  refuse();
+}
+void quantize_cuda(const float*, std::int32_t*, const ChannelLayout&, const AffineGrid*, Rounding,
+                   Stream) {
+  refuse();
+}
+void min_max_cuda(const float*, const ChannelLayout&, MinMax*, Stream) { refuse(); }
+
+}  // namespace bitsweep::kernels
