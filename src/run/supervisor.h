@@ -1,0 +1,54 @@
+// Runs trials on worker processes: one process a slot, kept between trials, replaced when it dies.
+// A dead worker costs one attempt of one trial; a dead supervisor takes its workers with it and costs
+// nothing that was finished.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "run/progress.h"
+#include "store/store.h"
+
+namespace bitsweep::run {
+
+// Where a worker runs: "cpu" or "cuda:0", and how many threads its trials use.
+struct Slot {
+  std::string device = "cpu";
+  int threads = 1;
+};
+
+// A trial to run. The store knows it already (Store::put_sweep).
+struct Task {
+  std::string key;
+  std::string name;         // "sweep/axis=value,…"
+  nlohmann::json settings;  // flat resolved settings (config::Settings::to_json)
+  nlohmann::json paths;     // setting key → absolute path on this machine
+  double timeout_s = 0;     // 0: none
+  int retries = 1;          // further attempts after a crash or an out-of-memory
+};
+
+struct SupervisorOptions {
+  std::filesystem::path worker_program;
+  std::string command;         // what was typed, for the record
+  nlohmann::json environment;  // run/provenance.h, stored with every attempt
+  std::vector<Slot> slots;
+  bool fail_fast = false;  // start nothing more after the first failed trial
+};
+
+struct RunSummary {
+  int ok = 0;
+  int failed = 0;
+  int cached = 0;  // found done by another supervisor while this one ran
+  int signal = 0;  // SIGINT or SIGTERM that ended the run, or 0
+  std::vector<std::string> failures;  // "name: class: message", in order of happening
+};
+
+// Runs every task that no other supervisor is running or has done. Blocks until all are finished, or
+// a SIGINT or SIGTERM arrives (running trials are then recorded as preempted and can be run again).
+// Throws EnvironmentError where workers cannot be started at all.
+RunSummary supervise(const std::vector<Task>& tasks, const SupervisorOptions& options,
+                     store::Store& store, Progress& progress);
+
+}  // namespace bitsweep::run
