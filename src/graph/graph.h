@@ -1,11 +1,12 @@
-// A network as data: named nodes with attributes, inputs and shapes (docs/architecture.md, "A network
-// is data"). Knows nothing of LibTorch, of values, or of quantization.
+// A network as data: named nodes with attributes, inputs and shapes (docs/architecture.md, "A
+// network is data"). Knows nothing of LibTorch, of values, or of quantization.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -66,9 +67,9 @@ struct Activation {
   ActivationKind kind = ActivationKind::relu;
 };
 
-struct Add {};     // two inputs of one shape
+struct Add {};       // two inputs of one shape
 struct Multiply {};  // two inputs; the second may be channels × 1 × 1 (squeeze-excite)
-struct Concat {};  // two or more inputs, along channels
+struct Concat {};    // two or more inputs, along channels
 
 enum class PoolKind { max, average };
 struct Pool {
@@ -114,7 +115,9 @@ struct Node {
   Shape output;  // inferred when the node is added
 
   template <typename T>
-  const T* as() const { return std::get_if<T>(&attributes); }
+  const T* as() const {
+    return std::get_if<T>(&attributes);
+  }
   bool has_weight() const { return as<Convolution>() != nullptr || as<Linear>() != nullptr; }
 };
 
@@ -126,9 +129,10 @@ class Graph {
  public:
   explicit Graph(std::string name) : name_(std::move(name)) {}
 
+  // The one input, before every other node. Throws ConfigError.
   NodeId add_input(std::string name, Shape shape);
   // Infers the output shape. Throws ConfigError naming node and shapes where they do not fit, or
-  // where the name is taken.
+  // where the name is taken; InternalError for an input that is no earlier node.
   NodeId add(std::string name, Attributes attributes, std::vector<NodeId> inputs);
 
   const std::string& name() const { return name_; }

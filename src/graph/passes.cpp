@@ -1,0 +1,113 @@
+#include "graph/passes.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/check.h"
+
+namespace bitsweep::graph {
+namespace {
+
+// The user of each node where there is exactly one, else -1.
+std::vector<NodeId> only_users(const Graph& graph) {
+  std::vector<NodeId> out;
+  for (NodeId id = 0; id <= graph.output(); ++id) {
+    const auto users = graph.users(id);
+    out.push_back(users.size() == 1 ? users[0] : -1);
+  }
+  return out;
+}
+
+Attributes with_bias(const Node& layer) {
+  if (const auto* conv = layer.as<Convolution>()) {
+    Convolution out = *conv;
+    out.bias = true;
+    return out;
+  }
+  Linear out = *layer.as<Linear>();
+  out.bias = true;
+  return out;
+}
+
+void fold_layer(const Node& layer, const Node& norm, const Parameters& from, Parameters& to) {
+  const auto gamma = from.values(norm.name + ".weight");
+  const auto beta = from.values(norm.name + ".bias");
+  const auto mean = from.values(norm.name + ".running_mean");
+  const auto variance = from.values(norm.name + ".running_var");
+  const auto weight = from.values(layer.name + ".weight");
+  const auto folded_weight = to.values(layer.name + ".weight");
+  const auto folded_bias = to.values(layer.name + ".bias");
+  const std::string bias_name = layer.name + ".bias";
+  const bool has_bias = from.contains(bias_name);
+
+  const std::size_t channels = gamma.size();
+  const std::size_t per_channel = weight.size() / channels;
+  for (std::size_t c = 0; c < channels; ++c) {
+    const double scale =
+        gamma[c] / std::sqrt(static_cast<double>(variance[c]) + norm.as<BatchNorm>()->eps);
+    for (std::size_t i = c * per_channel; i < (c + 1) * per_channel; ++i) {
+      folded_weight[i] = static_cast<float>(weight[i] * scale);
+    }
+    const double bias = has_bias ? from.values(bias_name)[c] : 0.0;
+    folded_bias[c] = static_cast<float>((bias - mean[c]) * scale + beta[c]);
+  }
+}
+
+}  // namespace
+
+Folding fold_batch_norm(const Graph& graph) {
+  const std::vector<NodeId> only_user = only_users(graph);
+  const auto norm_behind = [&](NodeId id) -> NodeId {
+    const NodeId user = only_user[static_cast<std::size_t>(id)];
+    const bool folds =
+        graph.node(id).has_weight() && user >= 0 && graph.node(user).as<BatchNorm>() != nullptr;
+    return folds ? user : -1;
+  };
+
+  Folding out{Graph(graph.name()), {}, {}};
+  for (NodeId id = 0; id <= graph.output(); ++id) {
+    const Node& node = graph.node(id);
+    const bool folded_away = node.as<BatchNorm>() != nullptr && norm_behind(node.inputs[0]) == id;
+    if (folded_away) {
+      out.node_of.push_back(out.node_of[static_cast<std::size_t>(node.inputs[0])]);
+      continue;
+    }
+    const NodeId norm = norm_behind(id);
+    std::vector<NodeId> inputs;
+    for (const NodeId input : node.inputs) {
+      inputs.push_back(out.node_of[static_cast<std::size_t>(input)]);
+    }
+    out.node_of.push_back(
+        node.as<Input>() != nullptr
+            ? out.graph.add_input(node.name, node.output)
+            : out.graph.add(node.name, norm >= 0 ? with_bias(node) : node.attributes, inputs));
+    out.folded_norm.push_back(norm);
+  }
+  return out;
+}
+
+Parameters fold_parameters(const Folding& folding, const Graph& graph,
+                           const Parameters& parameters) {
+  Parameters out(folding.graph);
+  for (const TensorSpec& spec : out.specs()) {
+    if (folding.folded_norm[static_cast<std::size_t>(spec.node)] >= 0) continue;
+    std::ranges::copy(parameters.values(spec.name), out.values(spec.name).begin());
+  }
+  for (NodeId id = 0; id <= folding.graph.output(); ++id) {
+    const NodeId norm = folding.folded_norm[static_cast<std::size_t>(id)];
+    if (norm >= 0) fold_layer(folding.graph.node(id), graph.node(norm), parameters, out);
+  }
+  return out;
+}
+
+std::vector<bool> fused_relu(const Graph& graph) {
+  std::vector<bool> out;
+  for (const NodeId user : only_users(graph)) {
+    const auto* activation = user >= 0 ? graph.node(user).as<Activation>() : nullptr;
+    out.push_back(activation != nullptr && (activation->kind == ActivationKind::relu ||
+                                            activation->kind == ActivationKind::relu6));
+  }
+  return out;
+}
+
+}  // namespace bitsweep::graph

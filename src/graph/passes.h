@@ -1,0 +1,34 @@
+// Passes that keep what a network computes, found from the graph and not from a list of models.
+#pragma once
+
+#include <vector>
+
+#include "graph/graph.h"
+#include "graph/parameters.h"
+
+namespace bitsweep::graph {
+
+// A graph without the batch norms that could be folded into the layer before them.
+struct Folding {
+  Graph graph;
+  // Node of the unfolded graph → node of `graph` that computes the same value: a folded batch norm
+  // maps to its layer, and so does the layer itself, whose own value is gone.
+  std::vector<NodeId> node_of;
+  // For each node of `graph` the batch norm (of the unfolded graph) folded into it, -1 where none.
+  std::vector<NodeId> folded_norm;
+};
+
+// Folds every batch norm that is the only user of a convolution or linear layer, grouped ones too
+// (facts 004 B.1.5). Layers keep their names and gain a bias.
+Folding fold_batch_norm(const Graph& graph);
+
+// The values for `folding.graph`: w·γ/√(σ²+ε) and (b − μ)·γ/√(σ²+ε) + β for each output channel,
+// evaluated in float64 and rounded once; everything else is copied.
+Parameters fold_parameters(const Folding& folding, const Graph& graph,
+                           const Parameters& parameters);
+
+// For each node whether its only user is a ReLU or ReLU6: a quantizer there may start its range at
+// 0 and so perform the ReLU (facts 004 B.1.4).
+std::vector<bool> fused_relu(const Graph& graph);
+
+}  // namespace bitsweep::graph
