@@ -1,0 +1,214 @@
+#include "run/supervisor.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <chrono>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/hash.h"
+#include "store/store.h"
+
+using namespace bitsweep;
+
+namespace {
+
+// A database in a folder of its own, with one trial for each act.
+class Bench {
+ public:
+  explicit Bench(const std::vector<std::string>& acts) {
+    std::string pattern = (std::filesystem::temp_directory_path() / "bitsweep-run-XXXXXX").string();
+    REQUIRE(::mkdtemp(pattern.data()) != nullptr);
+    folder_ = pattern;
+    std::vector<store::TrialRecord> trials;
+    for (std::size_t i = 0; i < acts.size(); ++i) {
+      store::TrialRecord trial;
+      trial.canonical = "{\"i\":" + std::to_string(i) + ",\"act\":\"" + acts[i] + "\"}";
+      trial.key = sha256_hex(trial.canonical);
+      trial.config = {{"test.act", acts[i]}};
+      store::Membership membership;
+      membership.sweep = "s";
+      membership.name = "s/act=" + acts[i] + std::to_string(i);
+      membership.group = membership.name;
+      membership.ordinal = static_cast<std::int64_t>(i);
+      trial.memberships.push_back(membership);
+      run::Task task;
+      task.key = trial.key;
+      task.name = membership.name;
+      task.settings = trial.config;
+      task.paths = nlohmann::json::object();
+      tasks.push_back(task);
+      trials.push_back(std::move(trial));
+    }
+    auto store = open();
+    store.put_sweep({"s", "text", sha256_hex("text"), nlohmann::json::object(), {}}, trials);
+  }
+  ~Bench() { std::filesystem::remove_all(folder_); }
+
+  store::Store open() const { return store::Store::open(folder_ / "r.db", store::Access::write); }
+
+  run::RunSummary run(int slots = 1, bool fail_fast = false) {
+    auto store = open();
+    run::Progress progress;
+    run::SupervisorOptions options;
+    options.worker_program = FAKE_WORKER;
+    options.environment = nlohmann::json::object();
+    options.slots.resize(static_cast<std::size_t>(slots));
+    options.fail_fast = fail_fast;
+    return run::supervise(tasks, options, store, progress);
+  }
+
+  store::TrialState state(std::size_t task) const {
+    return open().state_of(std::span(&tasks[task].key, 1)).front();
+  }
+
+  std::vector<run::Task> tasks;
+
+ private:
+  std::filesystem::path folder_;
+};
+
+}  // namespace
+
+TEST_CASE("supervise runs every task once, on any number of slots", "[run]") {
+  for (const int slots : {1, 3}) {
+    Bench bench({"ok", "ok", "ok", "ok", "ok"});
+    const auto summary = bench.run(slots);
+    CHECK(summary.ok == 5);
+    CHECK(summary.failed == 0);
+    for (std::size_t i = 0; i < 5; ++i) {
+      CHECK(bench.state(i).status == store::Status::ok);
+      CHECK(bench.state(i).attempts == 1);
+    }
+  }
+}
+
+TEST_CASE("a worker that dies costs one attempt of one trial", "[run]") {
+  Bench bench({"ok", "crash_once", "kill_once", "ok"});
+  const auto summary = bench.run();
+  CHECK(summary.ok == 4);
+  CHECK(summary.failed == 0);
+  CHECK(bench.state(0).attempts == 1);
+  CHECK(bench.state(1).attempts == 2);
+  CHECK(bench.state(2).attempts == 2);
+  CHECK(bench.state(3).attempts == 1);
+}
+
+TEST_CASE("a trial that always crashes is recorded with its signal, and its neighbours run", "[run]") {
+  Bench bench({"crash", "ok"});
+  const auto summary = bench.run();
+  CHECK(summary.ok == 1);
+  CHECK(summary.failed == 1);
+  CHECK(bench.state(0).status == store::Status::failed);
+  CHECK(bench.state(0).failure_class == "crash(SIGSEGV)");
+  CHECK(bench.state(0).attempts == 2);  // the first and one retry
+}
+
+TEST_CASE("a worker that exits is a crash that carries its last words", "[run]") {
+  Bench bench({"exit"});
+  bench.tasks[0].retries = 0;
+  const auto summary = bench.run();
+  REQUIRE(summary.failures.size() == 1);
+  CHECK(bench.state(0).failure_class == "crash");
+  CHECK(bench.state(0).message.find("a last word") != std::string::npos);
+}
+
+TEST_CASE("a fault of the data is not tried again", "[run]") {
+  Bench bench({"data"});
+  CHECK(bench.run().failed == 1);
+  CHECK(bench.state(0).failure_class == "data");
+  CHECK(bench.state(0).attempts == 1);
+}
+
+TEST_CASE("a trial longer than its timeout is ended and recorded as that", "[run]") {
+  Bench bench({"hang", "ok"});
+  bench.tasks[0].timeout_s = 0.3;
+  const auto summary = bench.run();
+  CHECK(summary.ok == 1);
+  CHECK(summary.failed == 1);
+  CHECK(bench.state(0).failure_class == "timeout");
+}
+
+TEST_CASE("words that are no protocol do not disturb a trial", "[run]") {
+  Bench bench({"garbage"});
+  CHECK(bench.run().ok == 1);
+}
+
+TEST_CASE("a worker that says done without a result has failed", "[run]") {
+  Bench bench({"lies", "ok"});
+  const auto summary = bench.run();
+  CHECK(summary.failed == 1);
+  CHECK(summary.ok == 1);
+  CHECK(bench.state(0).status == store::Status::failed);
+}
+
+TEST_CASE("fail-fast starts nothing after the first failure", "[run]") {
+  Bench bench({"data", "ok", "ok"});
+  const auto summary = bench.run(1, true);
+  CHECK(summary.failed == 1);
+  CHECK(summary.ok == 0);
+  CHECK(bench.state(2).status == store::Status::queued);
+}
+
+TEST_CASE("two supervisors never run one trial twice", "[run]") {
+  Bench bench({"slow", "slow", "slow", "slow", "slow", "slow"});
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const auto summary = bench.run();
+    ::_exit(summary.failed);
+  }
+  const auto summary = bench.run();
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  CHECK(status == 0);
+  CHECK(summary.ok + summary.cached == 6);
+  for (std::size_t i = 0; i < 6; ++i) CHECK(bench.state(i).attempts == 1);
+}
+
+TEST_CASE("SIGTERM leaves running trials preempted, and the next run finishes them", "[run]") {
+  Bench bench({"ok", "hang", "ok"});
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const auto summary = bench.run();
+    ::_exit(summary.signal == SIGTERM ? 0 : 1);
+  }
+  while (bench.state(1).status != store::Status::running) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  ::kill(child, SIGTERM);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  CHECK(status == 0);
+  CHECK(bench.state(0).status == store::Status::ok);
+  CHECK(bench.state(1).status == store::Status::preempted);
+  CHECK(bench.state(2).status == store::Status::queued);
+}
+
+TEST_CASE("a killed supervisor leaves no worker behind and no trial running", "[run]") {
+  Bench bench({"hang"});
+  const pid_t child = ::fork();
+  if (child == 0) {
+    bench.run();
+    ::_exit(0);
+  }
+  while (bench.state(0).status != store::Status::running) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  ::kill(child, SIGKILL);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  // The worker holds its folder's lock while it lives.
+  std::size_t resolved = 0;
+  for (int i = 0; i < 100 && resolved == 0; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    resolved = bench.open().reconcile().resolved.size();
+  }
+  CHECK(resolved == 1);
+  CHECK(bench.state(0).status == store::Status::preempted);
+}
