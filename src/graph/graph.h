@@ -42,7 +42,7 @@ struct Convolution {
   std::int64_t out_channels = 0;
   std::array<int, 2> kernel{1, 1};
   std::array<int, 2> stride{1, 1};
-  Padding padding;
+  Padding padding{};
   std::array<int, 2> dilation{1, 1};
   std::int64_t groups = 1;
   bool bias = false;
@@ -76,7 +76,7 @@ struct Pool {
   PoolKind kind = PoolKind::max;
   std::array<int, 2> kernel{1, 1};
   std::array<int, 2> stride{1, 1};
-  Padding padding;
+  Padding padding{};
   bool ceil_mode = false;
   bool count_include_pad = true;
 };

@@ -1,0 +1,40 @@
+// The networks that bitsweep knows by name: a file src/models/<word>.cpp that defines
+// register_<word>() and the word in src/models/meson.build.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "config/trial.h"
+#include "core/registry.h"
+#include "graph/graph.h"
+
+namespace bitsweep::models {
+
+// A key of the table `model` that some networks offer ("shortcut"); its first choice is the
+// default.
+struct ModelOption {
+  std::string key;
+  std::vector<std::string> choices;
+  std::string summary;
+};
+
+struct Model {
+  std::string name;
+  std::string summary;  // one line
+  std::string source;   // paper or document
+  graph::Shape input;
+  std::vector<ModelOption> options;
+  // Use build_model(): it checks the options first.
+  graph::Graph (*build)(const config::ModelConfig& config, std::int64_t num_classes) = nullptr;
+};
+
+const Registry<Model>& models();
+
+// The network that `config` names, with `num_classes` outputs; config.num_classes wins where set.
+// Throws ConfigError for an unknown name, an option that the network does not offer or a value that
+// is none of its choices.
+graph::Graph build_model(const config::ModelConfig& config, std::int64_t num_classes);
+
+}  // namespace bitsweep::models

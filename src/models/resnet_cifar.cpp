@@ -1,0 +1,149 @@
+// Residual networks for 32x32 images (He 2015, section 4.2): a 3x3 stem and three stages of basic
+// blocks with 16, 32 and 64 channels. Two published forms:
+//   shortcut "A"  zero-padded shortcuts without parameters; tensor names of the public CIFAR
+//   weights
+//                 (akamaster/pytorch_resnet_cifar10).
+//   shortcut "B"  1x1 convolution and batch norm where the shape changes; document 002 (facts A.3),
+//                 with its tensor names and its average pool module.
+#include <fmt/format.h>
+
+#include "models/model.h"
+
+namespace bitsweep::models {
+namespace {
+
+using graph::Graph;
+using graph::NodeId;
+
+struct BlockParams {
+  std::string name;  // prefix of the names of its nodes
+  std::int64_t in_channels;
+  std::int64_t out_channels;
+  int stride;
+  bool post_add_relu;
+};
+
+NodeId conv_norm(Graph& g, const std::string& conv_name, const std::string& norm_name, NodeId x,
+                 const graph::Convolution& conv) {
+  const NodeId y = g.add(conv_name, conv, {x});
+  return g.add(norm_name, graph::BatchNorm{.features = conv.out_channels}, {y});
+}
+
+graph::Convolution conv3x3(std::int64_t in, std::int64_t out, int stride) {
+  return {.in_channels = in,
+          .out_channels = out,
+          .kernel = {3, 3},
+          .stride = {stride, stride},
+          .padding = graph::Padding::all(1)};
+}
+
+NodeId relu(Graph& g, std::string name, NodeId x) {
+  return g.add(std::move(name), graph::Activation{}, {x});
+}
+
+// The zero channels are split evenly before and after (shared weights; He pads at the end).
+NodeId shortcut_a(Graph& g, const BlockParams& p, NodeId x) {
+  const std::int64_t missing = p.out_channels - p.in_channels;
+  return g.add(p.name + ".shortcut",
+               graph::ZeroPadShortcut{.stride = p.stride,
+                                      .channels_before = missing / 2,
+                                      .channels_after = missing - missing / 2},
+               {x});
+}
+
+NodeId shortcut_b(Graph& g, const BlockParams& p, NodeId x) {
+  return conv_norm(g, p.name + ".identity_conv", p.name + ".bn3", x,
+                   {.in_channels = p.in_channels,
+                    .out_channels = p.out_channels,
+                    .stride = {p.stride, p.stride}});
+}
+
+NodeId basic_block(Graph& g, const BlockParams& p, NodeId x,
+                   NodeId (*shortcut)(Graph&, const BlockParams&, NodeId)) {
+  const bool reshapes = p.stride != 1 || p.in_channels != p.out_channels;
+  const NodeId identity = reshapes ? shortcut(g, p, x) : x;
+  NodeId y = conv_norm(g, p.name + ".conv1", p.name + ".bn1", x,
+                       conv3x3(p.in_channels, p.out_channels, p.stride));
+  y = relu(g, p.name + ".relu1", y);
+  y = conv_norm(g, p.name + ".conv2", p.name + ".bn2", y,
+                conv3x3(p.out_channels, p.out_channels, 1));
+  y = g.add(p.name + ".add", graph::Add{}, {y, identity});
+  return p.post_add_relu ? relu(g, p.name + ".relu2", y) : y;
+}
+
+// What the two published forms name differently.
+struct Form {
+  const char* stem;
+  const char* pool;
+  graph::GlobalPoolStyle pool_style;
+  const char* classifier;
+  std::string (*block)(int stage, int unit);  // both from 0
+  NodeId (*shortcut)(Graph&, const BlockParams&, NodeId);
+};
+
+const Form kFormA{"conv1",
+                  "avgpool",
+                  graph::GlobalPoolStyle::functional,
+                  "linear",
+                  [](int stage, int unit) { return fmt::format("layer{}.{}", stage + 1, unit); },
+                  shortcut_a};
+const Form kFormB{
+    "stem",
+    "features.final_pool",
+    graph::GlobalPoolStyle::average_module,
+    "output",
+    [](int stage, int unit) { return fmt::format("features.stage{}.unit{}", stage + 1, unit + 1); },
+    shortcut_b};
+
+template <int kBlocksPerStage>
+Graph build(const config::ModelConfig& config, std::int64_t num_classes) {
+  const Form& form = config.shortcut == "B" ? kFormB : kFormA;
+  Graph g(config.name);
+  const NodeId input = g.add_input("input", {3, 32, 32});
+  NodeId x = relu(g, "relu1", conv_norm(g, form.stem, "bn1", input, conv3x3(3, 16, 1)));
+  std::int64_t channels = 16;
+  for (int stage = 0; stage < 3; ++stage) {
+    const std::int64_t out_channels = std::int64_t{16} << stage;
+    for (int unit = 0; unit < kBlocksPerStage; ++unit) {
+      x = basic_block(g,
+                      {.name = form.block(stage, unit),
+                       .in_channels = channels,
+                       .out_channels = out_channels,
+                       .stride = stage > 0 && unit == 0 ? 2 : 1,
+                       .post_add_relu = config.post_add_relu},
+                      x, form.shortcut);
+      channels = out_channels;
+    }
+  }
+  x = g.add(form.pool, graph::GlobalAveragePool{form.pool_style}, {x});
+  g.add(form.classifier, graph::Linear{.in_features = channels, .out_features = num_classes}, {x});
+  return g;
+}
+
+template <int kBlocksPerStage>
+Model resnet() {
+  const int depth = 6 * kBlocksPerStage + 2;
+  return {
+      .name = fmt::format("resnet{}", depth),
+      .summary = fmt::format("Residual network of {} layers for 32x32 images", depth),
+      .source = "He 2015 (arXiv 1512.03385), section 4.2; shortcut B: document 002",
+      .input = {3, 32, 32},
+      .options = {{"shortcut",
+                   {"A", "B"},
+                   "A: zero-padded, without parameters; B: 1x1 convolution where shapes change"},
+                  {"post_add_relu",
+                   {"true", "false"},
+                   "false: no ReLU after the additions, as document 002's full-precision net"}},
+      .build = build<kBlocksPerStage>};
+}
+
+}  // namespace
+
+void register_resnet_cifar(Registry<Model>& registry) {
+  registry.add(resnet<3>());
+  registry.add(resnet<5>());
+  registry.add(resnet<7>());
+  registry.add(resnet<9>());
+}
+
+}  // namespace bitsweep::models
