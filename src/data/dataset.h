@@ -1,0 +1,90 @@
+// Labelled images: what a data set is, and reading it. A data set's identity is its name and the
+// digest of its decoded records, so that every way of storing it is the same one.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/registry.h"
+
+namespace bitsweep::data {
+
+struct ImageShape {
+  std::int64_t channels = 0;
+  std::int64_t height = 0;
+  std::int64_t width = 0;
+  std::int64_t elements() const { return channels * height * width; }
+  friend bool operator==(const ImageShape&, const ImageShape&) = default;
+};
+
+enum class Split { train, test };
+std::string to_string(Split split);
+
+// One file of CIFAR's binary records (data/cifar_records.h), as it is after decompression.
+struct RecordFile {
+  std::string name;  // "test_batch.bin"
+  std::int64_t images = 0;
+  std::string sha256;
+};
+
+struct SplitFiles {
+  std::vector<RecordFile> files;  // in order: image 0 is the first of the first file
+  std::string digest;             // SHA-256 of the files' content one after the other
+  std::int64_t images() const;
+};
+
+// A registered data set (`data.name`).
+struct Dataset {
+  std::string name;
+  std::string summary;
+  ImageShape shape;
+  std::vector<std::string> class_names;
+  std::string normalize;  // what `data.normalize = "auto"` means here
+  SplitFiles train;
+  SplitFiles test;
+  std::vector<std::string> folders;  // where it lies within a root; "" = the root itself
+  std::string archive;               // official archive that holds the files, "" none
+  std::string remedy;                // how to get it, for the error where it is missing
+
+  const SplitFiles& split(Split which) const { return which == Split::train ? train : test; }
+  std::int64_t num_classes() const { return static_cast<std::int64_t>(class_names.size()); }
+};
+
+const Registry<Dataset>& datasets();
+
+struct Images {
+  ImageShape shape;
+  std::vector<std::uint8_t> pixels;  // [count, channels, height, width], 0…255
+  std::vector<std::int32_t> labels;  // [count], 0…classes − 1
+  std::int64_t count() const { return static_cast<std::int64_t>(labels.size()); }
+};
+
+enum class Subset {
+  first,       // in file order
+  stratified,  // the first of each class in equal shares (the lowest classes get what is left over)
+};
+
+struct Selection {
+  Split split = Split::test;
+  std::optional<std::int64_t> images;  // nullopt: all
+  Subset subset = Subset::first;
+};
+
+// The chosen images, in file order. Decodes only the files that it needs and verifies the checksum
+// of each. `root`: the folder to look in, "" = the search path (data/source.h).
+// Throws ConfigError where fewer than 1 or more images are asked for than there are; DataError
+// where a file is missing (saying where it looked), damaged (file and offset) or not the official
+// one.
+Images load_images(const Dataset& dataset, const Selection& selection, const std::string& root);
+
+// Positions of `images` labels, ascending, as Subset says. Throws ConfigError where a class has too
+// few.
+std::vector<std::int64_t> choose(std::span<const std::int32_t> labels, std::int64_t num_classes,
+                                 std::int64_t images, Subset subset);
+
+}  // namespace bitsweep::data

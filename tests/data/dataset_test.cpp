@@ -1,0 +1,228 @@
+#include "data/dataset.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+
+#include <algorithm>
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+#include <cstdlib>
+#include <fstream>
+
+#include "core/error.h"
+#include "core/hash.h"
+#include "data/cifar_records.h"
+#include "data/source.h"
+
+using namespace bitsweep;
+using namespace bitsweep::data;
+using Catch::Matchers::ContainsSubstring;
+namespace fs = std::filesystem;
+
+namespace {
+
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string pattern = (fs::temp_directory_path() / "bitsweep-data-XXXXXX").string();
+    REQUIRE(::mkdtemp(pattern.data()) != nullptr);
+    path_ = pattern;
+  }
+  ~TemporaryFolder() { fs::remove_all(path_); }
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+std::vector<std::byte> bytes_of(const Dataset& dataset, const RecordFile& file) {
+  const std::uint64_t size =
+      static_cast<std::uint64_t>(file.images * (1 + dataset.shape.elements()));
+  return read_source(require_file(dataset, file, ""), size);
+}
+
+void write(const fs::path& path, std::span<const std::byte> bytes) {
+  fs::create_directories(path.parent_path());
+  std::ofstream out(path, std::ios::binary);
+  out.write(reinterpret_cast<const char*>(bytes.data()),
+            static_cast<std::streamsize>(bytes.size()));
+  REQUIRE(out.good());
+}
+
+void write_tar_gz(const fs::path& path, const std::string& member,
+                  std::span<const std::byte> bytes) {
+  archive* out = archive_write_new();
+  archive_write_add_filter_gzip(out);
+  archive_write_set_filter_option(out, "gzip", "compression-level", "1");
+  archive_write_set_format_ustar(out);
+  REQUIRE(archive_write_open_filename(out, path.c_str()) == ARCHIVE_OK);
+  archive_entry* entry = archive_entry_new();
+  archive_entry_set_pathname(entry, member.c_str());
+  archive_entry_set_size(entry, static_cast<la_int64_t>(bytes.size()));
+  archive_entry_set_filetype(entry, AE_IFREG);
+  archive_entry_set_perm(entry, 0644);
+  REQUIRE(archive_write_header(out, entry) == ARCHIVE_OK);
+  REQUIRE(archive_write_data(out, bytes.data(), bytes.size()) ==
+          static_cast<la_ssize_t>(bytes.size()));
+  archive_entry_free(entry);
+  REQUIRE(archive_write_free(out) == ARCHIVE_OK);
+}
+
+const Dataset& small() { return datasets().get("cifar10_small"); }
+
+bool full_data_present() {
+  const Dataset& full = datasets().get("cifar10");
+  return find_file(full, full.test.files.front(), "").has_value();
+}
+
+Images load_small(Split split, std::int64_t images, Subset subset = Subset::first) {
+  return load_images(small(), {split, images, subset}, "");
+}
+
+}  // namespace
+
+TEST_CASE("every split of every data set has a digest that belongs to its files") {
+  for (const Dataset& dataset : datasets().entries()) {
+    for (const Split which : {Split::train, Split::test}) {
+      const SplitFiles& split = dataset.split(which);
+      CAPTURE(dataset.name, to_string(which));
+      if (!find_file(dataset, split.files.back(), ""))
+        SKIP(dataset.name + " is not on this machine");
+      Sha256 hash;
+      for (const RecordFile& file : split.files) hash.update(bytes_of(dataset, file));
+      CHECK(hash.hex() == split.digest);
+    }
+  }
+}
+
+TEST_CASE("the small set is stratified and its first images are the full set's") {
+  const Images test = load_small(Split::test, 1000);
+  const Images train = load_small(Split::train, 512);
+  for (int label = 0; label < 10; ++label) {
+    CHECK(std::count(test.labels.begin(), test.labels.end(), label) == 100);
+    CHECK(std::count(train.labels.begin(), train.labels.end(), label) == (label < 2 ? 52 : 51));
+  }
+  if (!full_data_present()) SKIP("the full CIFAR-10 is not on this machine");
+  const Images full =
+      load_images(datasets().get("cifar10"), {Split::test, 1000, Subset::stratified}, "");
+  CHECK(full.labels == test.labels);
+  CHECK(full.pixels == test.pixels);
+}
+
+TEST_CASE("a number of images takes the first in file order") {
+  const Images all = load_small(Split::test, 1000);
+  const Images few = load_small(Split::test, 7);
+  REQUIRE(few.count() == 7);
+  CHECK(std::equal(few.labels.begin(), few.labels.end(), all.labels.begin()));
+  CHECK(std::equal(few.pixels.begin(), few.pixels.end(), all.pixels.begin()));
+}
+
+TEST_CASE("a stratified choice gives the lowest classes what is left over") {
+  const std::vector<std::int32_t> labels = {2, 0, 0, 1, 2, 1, 0};
+  CHECK(choose(labels, 3, 4, Subset::stratified) == std::vector<std::int64_t>{0, 1, 2, 3});
+  CHECK(choose(labels, 3, 6, Subset::stratified) == std::vector<std::int64_t>{0, 1, 2, 3, 4, 5});
+  CHECK(choose(labels, 3, 3, Subset::first) == std::vector<std::int64_t>{0, 1, 2});
+  CHECK_THROWS_AS(choose(labels, 4, 4, Subset::stratified), ConfigError);
+}
+
+TEST_CASE("asking for no image, or for more than there are, is a configuration error") {
+  CHECK_THROWS_AS(load_small(Split::test, 0), ConfigError);
+  CHECK_THROWS_WITH(load_small(Split::train, 513),
+                    ContainsSubstring("513 train images asked for, it has 512"));
+}
+
+TEST_CASE("plain, xz and archived files are one data set") {
+  const Images reference = load_small(Split::test, 1000);
+  const std::vector<std::byte> bytes = bytes_of(small(), small().test.files.front());
+  const TemporaryFolder folder;
+  SECTION("plain") {
+    write(folder.path() / "cifar10_small" / "test.bin", bytes);
+    const Images images = load_images(small(), {Split::test, {}, Subset::first}, folder.path());
+    CHECK(images.pixels == reference.pixels);
+    CHECK(images.labels == reference.labels);
+  }
+  SECTION("archive, in the folder that the official one has") {
+    Dataset dataset = small();
+    dataset.folders = {""};
+    dataset.archive = "small.tar.gz";
+    write_tar_gz(folder.path() / "small.tar.gz", "some-folder/test.bin", bytes);
+    const Images images = load_images(dataset, {Split::test, {}, Subset::first}, folder.path());
+    CHECK(images.pixels == reference.pixels);
+    CHECK(images.labels == reference.labels);
+    CHECK_THROWS_WITH(load_images(dataset, {Split::train, {}, Subset::first}, folder.path()),
+                      ContainsSubstring("small.tar.gz (train.bin)"));
+  }
+}
+
+TEST_CASE("a missing file says where it was looked for and what to do") {
+  const TemporaryFolder folder;
+  const Dataset& full = datasets().get("cifar10");
+  try {
+    load_images(full, {Split::test, {}, Subset::first}, folder.path());
+    FAIL("an empty folder was accepted");
+  } catch (const DataError& error) {
+    CHECK_THAT(error.what(), ContainsSubstring("test_batch.bin"));
+    CHECK_THAT(error.what(), ContainsSubstring(folder.path().string()));
+    CHECK_THAT(error.what(), ContainsSubstring("bitsweep data get cifar10"));
+    CHECK(error.exit_code() == ExitCode::kEnvironment);
+  }
+}
+
+TEST_CASE("a damaged file is refused with its name and the offset") {
+  std::vector<std::byte> bytes = bytes_of(small(), small().test.files.front());
+  const TemporaryFolder folder;
+  const fs::path path = folder.path() / "cifar10_small" / "test.bin";
+  std::string expected;
+  SECTION("one byte short") {
+    bytes.pop_back();
+    expected = "image 999, which begins at offset 3069927, is cut short: it has 3072 of 3073 bytes";
+  }
+  SECTION("one byte too many") {
+    bytes.push_back(std::byte{0});
+    expected = "image 1000, which begins at offset 3073000, is cut short";
+  }
+  SECTION("one record short") {
+    bytes.resize(bytes.size() - 3073);
+    expected = "holds 999 images of 3073 bytes, expected 1000";
+  }
+  SECTION("a label of 10") {
+    bytes[3073] = std::byte{10};
+    expected = "image 1 has label 10 at offset 3073; labels are 0 to 9";
+  }
+  SECTION("another pixel") {
+    bytes[5] ^= std::byte{1};
+    expected = "SHA-256 of the content is";
+  }
+  write(path, bytes);
+  CHECK_THROWS_AS(load_images(small(), {Split::test, 1, Subset::first}, folder.path()), DataError);
+  CHECK_THROWS_WITH(load_images(small(), {Split::test, 1, Subset::first}, folder.path()),
+                    ContainsSubstring(path.string()) && ContainsSubstring(expected));
+}
+
+TEST_CASE("a truncated xz file is refused with its name") {
+  const auto source = find_file(small(), small().test.files.front(), "");
+  REQUIRE(source.has_value());
+  REQUIRE(source->path.extension() == ".xz");
+  std::ifstream in(source->path, std::ios::binary);
+  std::string packed(std::istreambuf_iterator<char>(in), {});
+  const TemporaryFolder folder;
+  const fs::path path = folder.path() / "cifar10_small" / "test.bin.xz";
+  for (const std::size_t size :
+       {std::size_t{0}, std::size_t{5}, std::size_t{40}, packed.size() / 2, packed.size() - 1}) {
+    CAPTURE(size);
+    write(path, std::as_bytes(std::span(packed.data(), size)));
+    CHECK_THROWS_AS(load_images(small(), {Split::test, {}, Subset::first}, folder.path()),
+                    DataError);
+  }
+}
+
+TEST_CASE("the official archive of CIFAR-10 is read") {
+  if (!full_data_present()) SKIP("the full CIFAR-10 is not on this machine");
+  const Dataset& full = datasets().get("cifar10");
+  const TemporaryFolder folder;
+  write_tar_gz(folder.path() / "cifar-10-binary.tar.gz", "cifar-10-batches-bin/test_batch.bin",
+               bytes_of(full, full.test.files.front()));
+  const Images images = load_images(full, {Split::test, {}, Subset::first}, folder.path());
+  CHECK(images.count() == 10000);
+  CHECK(images.labels[0] == 3);  // a cat
+}
