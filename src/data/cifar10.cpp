@@ -34,6 +34,7 @@ void register_cifar10(Registry<Dataset>& registry) {
   dataset.test.digest = dataset.test.files.front().sha256;
   dataset.folders = {"cifar10", "cifar-10-batches-bin", ""};
   dataset.archive = "cifar-10-binary.tar.gz";
+  dataset.archive_url = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz";
   dataset.remedy = "set BITSWEEP_DATA or data.root, or run 'bitsweep data get cifar10'";
   registry.add(std::move(dataset));
 }

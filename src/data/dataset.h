@@ -49,6 +49,7 @@ struct Dataset {
   SplitFiles test;
   std::vector<std::string> folders;  // where it lies within a root; "" = the root itself
   std::string archive;               // official archive that holds the files, "" none
+  std::string archive_url;           // where `bitsweep data get` fetches it
   std::string remedy;                // how to get it, for the error where it is missing
 
   const SplitFiles& split(Split which) const { return which == Split::train ? train : test; }
