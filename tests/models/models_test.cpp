@@ -1,0 +1,101 @@
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_exception.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include "core/error.h"
+#include "graph/count.h"
+#include "models/model.h"
+
+using namespace bitsweep;
+using namespace bitsweep::models;
+using Catch::Matchers::ContainsSubstring;
+using Catch::Matchers::MessageMatches;
+
+namespace {
+
+config::ModelConfig model(std::string name, std::string shortcut = "") {
+  config::ModelConfig config;
+  config.name = std::move(name);
+  config.shortcut = std::move(shortcut);
+  return config;
+}
+
+graph::TotalCount totals(const config::ModelConfig& config) {
+  return graph::count(build_model(config, 10)).total;
+}
+
+}  // namespace
+
+TEST_CASE("ToyNet has the published parameters and operations") {
+  const auto total = totals(model("toynet"));
+  CHECK(total.parameters == 203'626);
+  CHECK(total.madds_published == 25'601'536);
+  CHECK(total.macs == 25'265'152);
+}
+
+TEST_CASE("ResNet20 with shortcut B has the published parameters and operations") {
+  const auto total = totals(model("resnet20", "B"));
+  CHECK(total.parameters == 272'474);
+  CHECK(total.madds_published == 41'214'656);
+  CHECK(total.macs == 40'813'184);
+}
+
+TEST_CASE("ResNet20 with shortcut A, the default, has no parameters in its shortcuts") {
+  const auto total = totals(model("resnet20"));
+  CHECK(total.parameters == 269'722);
+  CHECK(total.macs == 40'551'040);
+  CHECK(total.parameters == totals(model("resnet20", "A")).parameters);
+}
+
+TEST_CASE("the deeper residual networks have as many layers as their names say") {
+  for (const int depth : {20, 32, 44, 56}) {
+    const auto g = build_model(model(fmt::format("resnet{}", depth)), 10);
+    int layers = 0;
+    for (const auto& node : g.nodes()) layers += node.has_weight();
+    CHECK(layers == depth);
+  }
+}
+
+TEST_CASE("model.post_add_relu = false leaves out the ReLUs after the additions and nothing else") {
+  auto config = model("resnet20", "B");
+  const auto with = build_model(config, 10);
+  config.post_add_relu = false;
+  const auto without = build_model(config, 10);
+  CHECK(with.nodes().size() - without.nodes().size() == 9);
+  CHECK(graph::count(with).total.parameters == graph::count(without).total.parameters);
+  CHECK(with.find("features.stage1.unit1.relu2") >= 0);
+  CHECK(without.find("features.stage1.unit1.relu2") < 0);
+}
+
+TEST_CASE("model.num_classes wins over the data set's") {
+  CHECK(build_model(model("toynet"), 10).num_classes() == 10);
+  auto config = model("toynet");
+  config.num_classes = 100;
+  CHECK(build_model(config, 10).num_classes() == 100);
+  CHECK_THROWS_AS(build_model(model("toynet"), 0), ConfigError);
+}
+
+TEST_CASE("unknown networks and options are refused with what is known") {
+  CHECK_THROWS_MATCHES(build_model(model("resnet21"), 10), ConfigError,
+                       MessageMatches(ContainsSubstring("unknown network 'resnet21'") &&
+                                      ContainsSubstring("did you mean 'resnet20'?")));
+  CHECK_THROWS_MATCHES(build_model(model("resnet20", "C"), 10), ConfigError,
+                       MessageMatches(ContainsSubstring("model.shortcut = 'C'") &&
+                                      ContainsSubstring("one of A, B")));
+  CHECK_THROWS_MATCHES(build_model(model("toynet", "A"), 10), ConfigError,
+                       MessageMatches(ContainsSubstring("'toynet' does not offer it")));
+  auto config = model("toynet");
+  config.post_add_relu = false;
+  CHECK_THROWS_AS(build_model(config, 10), ConfigError);
+}
+
+TEST_CASE("every registered network builds with its defaults and says where it comes from") {
+  for (const Model& entry : models::models().entries()) {
+    CAPTURE(entry.name);
+    CHECK_FALSE(entry.summary.empty());
+    CHECK_FALSE(entry.source.empty());
+    const auto g = build_model(model(entry.name), 7);
+    CHECK(g.node(0).output == entry.input);
+    CHECK(g.num_classes() == 7);
+  }
+}
