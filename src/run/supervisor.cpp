@@ -80,7 +80,6 @@ struct SlotState {
 // A task that waits for its turn, or for another supervisor to be done with it.
 struct Waiting {
   std::size_t task = 0;
-  bool elsewhere = false;
   Clock::time_point not_before{};
 };
 
@@ -175,15 +174,15 @@ class Supervision {
 
   void start(SlotState& slot, Waiting next) {
     const Task& task = tasks_[next.task];
-    if (next.elsewhere && is_done(task.key)) {
-      ++summary_.cached;
-      progress_.line(fmt::format("cached  {} (another run finished it)", task.name));
-      return;
-    }
-    auto attempt =
-        store_.begin_attempt(task.key, {slot.slot.device, options_.command, options_.environment});
-    if (!attempt) {  // another supervisor is at it
-      next.elsewhere = true;
+    auto attempt = store_.begin_attempt(
+        task.key, {slot.slot.device, options_.command, options_.environment, task.successes_seen});
+    if (!attempt) {  // another supervisor is at it, or is done with it
+      if (successes(task.key) > task.successes_seen) {
+        ++summary_.cached;
+        progress_.line(fmt::format("cached  {} (another run finished it)", task.name));
+        return;
+      }
+      store_.reconcile();  // where that supervisor was killed, its trial is free now
       next.not_before = Clock::now() + kElsewherePoll;
       waiting_.push_back(next);
       return;
@@ -260,8 +259,8 @@ class Supervision {
     }
   }
 
-  bool is_done(const std::string& key) const {
-    return store_.state_of(std::span(&key, 1)).front().status == store::Status::ok;
+  std::int64_t successes(const std::string& key) const {
+    return store_.state_of(std::span(&key, 1)).front().successes;
   }
 
   void record_metric(const Running& running, const nlohmann::json& event) {

@@ -3,6 +3,7 @@
 // nothing that was finished.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -27,6 +28,9 @@ struct Task {
   nlohmann::json paths;     // setting key → absolute path on this machine
   double timeout_s = 0;     // 0: none
   int retries = 1;          // further attempts after a crash or an out-of-memory
+  // Successful attempts that the decision to run it knew of. More of them by the time its turn comes
+  // mean that another supervisor has done it.
+  std::int64_t successes_seen = 0;
 };
 
 struct SupervisorOptions {
