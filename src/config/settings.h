@@ -1,70 +1,109 @@
 // A trial's configuration as values of known keys: the form in which sweeps combine, override, hash
-// and store it. The table of keys (config/schema.h) is the only place where a key's name, type,
-// default and range stand; validation, help, docs/config.md and the database columns come from it.
+// and store it. What keys there are stands in config/schema.h.
 #pragma once
 
-#include <cstdint>
+#include <filesystem>
+#include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
-#include <variant>
+#include <utility>
 #include <vector>
+
+#include "config/schema.h"
+#include "config/value.h"
 
 namespace bitsweep::config {
 
-struct Value;
-using List = std::vector<Value>;
-// std::monostate: unset. Numbers keep integer and real apart as written; a key of real type stores a
-// double whatever the spelling, so that `1` and `1.0` are one value.
-struct Value : std::variant<std::monostate, bool, std::int64_t, double, std::string, List> {
-  using variant::variant;
-  bool is_set() const { return index() != 0; }
-};
-
-// One rule of [[layer]]: the first whose anchored regular expression matches a layer's name wins.
-struct LayerRule {
-  std::string match;
-  std::vector<std::pair<std::string, Value>> overrides;  // "weight.bits" → 8, sorted by key
-  std::string place;                                     // "file:line:column", for messages only
-};
+struct BoundPreset;
 
 // Where a value was set, for messages ("sweeps/x.toml:7:21", "command line"). Never part of identity.
 using Place = std::string;
 
+// A checked value for one key, ready to be applied to many settings. Shares its place.
+struct Assignment {
+  KeyIndex key = 0;
+  Value value;
+  std::shared_ptr<const Place> place;
+  std::shared_ptr<const std::filesystem::path> folder;  // of the file it stands in; null: none
+};
+
+// Throws ConfigError for an unknown key, a wrong type or a value out of range, with `place`, the
+// value, what was expected and the nearest known name. Words that a later version will know pass;
+// check_available refuses them.
+Assignment assignment(std::string_view key, Value value, const Place& place,
+                      const std::filesystem::path& folder = {});
+
+// One rule of [[layer]]: the first whose anchored regular expression (ECMAScript) matches a layer's
+// name wins.
+struct LayerRule {
+  std::string match;
+  std::vector<std::pair<std::string, Value>> overrides;  // "weight.bits" → 8, sorted by key
+  Place place;
+};
+
+// Throws ConfigError for a pattern that is no regular expression, a key other than those of
+// quant.weight and quant.activation (written without `quant.`), or a value that its key refuses.
+// Without overrides the rule would do nothing: an error, too.
+LayerRule layer_rule(std::string match, std::vector<Assignment> overrides, const Place& place);
+
 class Settings {
  public:
-  // Every key unset (its default applies).
+  // Every key unset: its default applies.
   Settings();
 
-  // Throws ConfigError for an unknown key, a wrong type or a value out of range, with `place`, the
-  // value, what was expected and the nearest known key.
-  void set(std::string_view key, Value value, const Place& place);
+  // assignment() and apply() in one. Setting a value of monostate unsets.
+  void set(std::string_view key, Value value, const Place& place,
+           const std::filesystem::path& folder = {});
+  void apply(const Assignment& assignment);
   void unset(std::string_view key);
 
-  // The value that applies: explicit, else preset's, else default; monostate where none exists.
+  // The value that applies: explicit, else the preset's, else the default; monostate where none
+  // exists. The reference lives until these settings change. Throws ConfigError for an unknown key.
   const Value& get(std::string_view key) const;
+  const Value& get(KeyIndex key) const;
+
   bool is_explicit(std::string_view key) const;
-  const Place& place_of(std::string_view key) const;
+  bool is_explicit(KeyIndex key) const { return values_[key].is_set(); }
+  // Where it was set, "default" or "preset NAME".
+  Place place_of(std::string_view key) const;
+  // Folder of the file in which a path was written; empty where it came from the command line.
+  const std::filesystem::path& folder_of(std::string_view key) const;
 
   std::vector<LayerRule> layers;
 
   // Flat dotted keys, defaults included, unset null: {"model.name": "resnet20", …,
   // "layer": [{"match": …, "weight.bits": 8}]}. What the store, `query` and run folders hold.
   nlohmann::json to_json() const;
+  // The values become explicit; keys that are absent or null stay unset.
   static Settings from_json(const nlohmann::json& flat);
 
  private:
-  std::vector<Value> values_;   // by position in schema()
-  std::vector<Place> places_;
+  struct Origin {
+    std::shared_ptr<const Place> place;
+    std::shared_ptr<const std::filesystem::path> folder;
+  };
+  const Value* preset_value(KeyIndex key) const;
+
+  std::vector<Value> values_;    // explicit ones, by position in schema()
+  std::vector<Origin> origins_;  // likewise
+  const BoundPreset* preset_ = nullptr;
 };
 
-// The canonical form (sorted keys, defaults and unused keys left out, devices left out, every path
-// replaced by the SHA-256 of what it points to) and its SHA-256: a trial's identity.
-// `path_digests`: key → digest for the keys that hold paths and for data sets.
-struct Identity {
-  std::string canonical;  // JSON text
-  std::string key;        // 64 hexadecimal digits
-  std::vector<std::string> unused_keys;  // set, but without effect here (a lint)
+// The value of each name that a registry of a later room must know, to be checked there.
+struct RegistryName {
+  std::string family;  // "model", "data set", "scheme"
+  KeyIndex key = 0;
+  std::string name;
 };
+std::vector<RegistryName> registry_names(const Settings& settings);
+
+// Throws ConfigError for what this version knows but cannot do yet, with the place.
+void check_available(const Settings& settings);
+
+// For each distinct condition of the table of keys, whether it holds here.
+std::vector<bool> evaluate_conditions(const Settings& settings);
+// Whether the key has an effect; `held` from evaluate_conditions.
+bool is_used(KeyIndex key, const std::vector<bool>& held);
 
 }  // namespace bitsweep::config
