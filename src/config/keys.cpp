@@ -12,6 +12,7 @@ const char* const kCalibrated =
     "quant.scheme == \"aciq\" and quant.calibration.statistics == \"calibrated\"";
 const char* const kDynamic =
     "quant.scheme == \"aciq\" and quant.calibration.statistics == \"dynamic\"";
+const char* const kResnet = "model.name ~ \"resnet*\"";
 const char* const kTrains = "kind == \"train\"";
 
 Key count(std::string name, Value fallback, std::string used_when, std::string doc) {
@@ -44,14 +45,18 @@ void add_model(std::vector<Key>& keys) {
   keys.push_back({.name = "model.shortcut", .type = Type::word, .fallback = "A",
                   .doc = "shortcut where a residual block changes shape: A subsamples and pads "
                          "with zeros, B is a 1×1 convolution",
-                  .words = {"A", "B"}, .used_when = "model.name ~ \"resnet*\""});
+                  .words = {"A", "B"}, .used_when = kResnet});
+  keys.push_back({.name = "model.post_add_relu", .type = Type::boolean, .fallback = true,
+                  .doc = "a ReLU after each residual addition; false is document 002's network, "
+                         "whose activation quantizers clamp in its place",
+                  .used_when = kResnet});
 }
 
 void add_data(std::vector<Key>& keys) {
   const std::string picks = "data.train_images != null or data.test_images != null";
   keys.push_back({.name = "data.name", .type = Type::name,
-                  .doc = "the data set (`bitsweep list data`)", .role = Role::dataset,
-                  .family = "data set"});
+                  .doc = "the data set (`bitsweep list data`)", .family = "data set",
+                  .role = Role::dataset});
   keys.push_back({.name = "data.root", .type = Type::path,
                   .doc = "its folder; unset: the data search path", .role = Role::nothing});
   keys.push_back(count("data.train_images", {}, kCalibrated, "training images; unset: all"));

@@ -35,23 +35,24 @@ enum class Role {
   nothing,  // where to look, how long to wait
 };
 
+// `= {}`, so that rows written with designators may leave members out without a warning.
 struct Key {
-  std::string name;  // "quant.weight.bits"
+  std::string name = {};  // "quant.weight.bits"
   Type type = Type::text;
-  Value fallback;    // the default; monostate where unset means something of its own
-  std::string doc;   // one line
+  Value fallback = {};    // the default; monostate where unset means something of its own
+  std::string doc = {};   // one line
 
   double min = -std::numeric_limits<double>::infinity();  // inclusive
   double max = std::numeric_limits<double>::infinity();   // inclusive
-  std::vector<std::string> words;        // "std:P" stands for "std:" and a positive number
-  std::vector<std::string> later_words;  // known, refused by check_available
-  std::string family;                    // Type::name: "model", "data set", "scheme"
-  bool list = false;                     // a list of such values is taken as well
-  bool later = false;                    // the whole key is refused by check_available
+  std::vector<std::string> words = {};        // "std:P" stands for "std:" and a positive number
+  std::vector<std::string> later_words = {};  // known, refused by check_available
+  std::string family = {};                    // Type::name: "model", "data set", "scheme"
+  bool list = false;                          // a list of such values is taken as well
+  bool later = false;                         // the whole key is refused by check_available
   Role role = Role::value;
   // Condition on the other keys under which the key has an effect; "" always. Elsewhere it is left
   // out of identity and, if set, reported as unused.
-  std::string used_when;
+  std::string used_when = {};
 };
 
 using KeyIndex = std::size_t;
