@@ -2,6 +2,7 @@
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
+#include <ATen/Version.h>
 #include <dlfcn.h>
 #include <gnu/libc-version.h>
 #include <torch/headeronly/version.h>
@@ -29,8 +30,8 @@ at::Device open_cuda(const std::string& name) {
   const at::Device device(name);
   const int index = device.has_index() ? device.index() : 0;
   if (index < 0 || index >= kernels::cuda_device_count()) {
-    throw EnvironmentError(fmt::format("device '{}': there are {} CUDA devices", name,
-                                       kernels::cuda_device_count()));
+    throw EnvironmentError(
+        fmt::format("device '{}': there are {} CUDA devices", name, kernels::cuda_device_count()));
   }
   at::globalContext().lazyInitDevice(at::kCUDA);
   return at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(index));

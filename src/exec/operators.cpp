@@ -18,7 +18,9 @@
 #include <ATen/ops/relu.h>
 #include <ATen/ops/slice.h>
 
+#include <array>
 #include <limits>
+#include <string>
 
 #include "core/check.h"
 
@@ -74,10 +76,14 @@ struct Compute {
   at::Tensor operator()(const graph::Activation& activation) const {
     const bool in_place = sole_owner(in[0]);
     switch (activation.kind) {
-      case ActivationKind::relu: return in_place ? in[0].relu_() : at::relu(in[0]);
-      case ActivationKind::relu6: return in_place ? in[0].clamp_(0, 6) : at::clamp(in[0], 0, 6);
-      case ActivationKind::hard_swish: return at::hardswish(in[0]);
-      case ActivationKind::hard_sigmoid: return at::hardsigmoid(in[0]);
+      case ActivationKind::relu:
+        return in_place ? in[0].relu_() : at::relu(in[0]);
+      case ActivationKind::relu6:
+        return in_place ? in[0].clamp_(0, 6) : at::clamp(in[0], 0, 6);
+      case ActivationKind::hard_swish:
+        return at::hardswish(in[0]);
+      case ActivationKind::hard_sigmoid:
+        return at::hardsigmoid(in[0]);
     }
     BITSWEEP_CHECK(false, "activation kind {}", static_cast<int>(activation.kind));
   }
@@ -107,8 +113,8 @@ struct Compute {
   at::Tensor operator()(const graph::ZeroPadShortcut& shortcut) const {
     const at::Tensor rows = at::slice(in[0], 2, 0, std::nullopt, shortcut.stride);
     const at::Tensor x = at::slice(rows, 3, 0, std::nullopt, shortcut.stride);
-    return at::constant_pad_nd(
-        x, {0, 0, 0, 0, shortcut.channels_before, shortcut.channels_after}, 0);
+    return at::constant_pad_nd(x, {0, 0, 0, 0, shortcut.channels_before, shortcut.channels_after},
+                               0);
   }
 
   at::Tensor operator()(const graph::Flatten&) const {

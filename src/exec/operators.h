@@ -3,9 +3,8 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <map>
 #include <span>
-#include <string>
+#include <vector>
 
 #include "graph/graph.h"
 #include "graph/parameters.h"
