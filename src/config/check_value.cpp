@@ -113,21 +113,25 @@ std::optional<Value> checked_scalar(const Key& key, const Value& value, std::str
   const auto* text = value.as<std::string>();
   if (text && is_word(*text, key.words)) return value;
   switch (key.type) {
-    case Type::boolean: return value.as<bool>() ? std::optional(value) : std::nullopt;
-    case Type::integer: return checked_integer(key, value);
-    case Type::real: return checked_real(key, value);
+    case Type::boolean:
+      return value.as<bool>() ? std::optional(value) : std::nullopt;
+    case Type::integer:
+      return checked_integer(key, value);
+    case Type::real:
+      return checked_real(key, value);
     case Type::word:
       return text && is_word(*text, key.later_words) ? std::optional(value) : std::nullopt;
     case Type::text:
     case Type::name:
     case Type::path:
       return text && !text->empty() && text->find('\0') == std::string::npos ? std::optional(value)
-                                                                               : std::nullopt;
+                                                                             : std::nullopt;
     case Type::duration:
       if (!text) return std::nullopt;
       parse_duration_s(*text, fmt::format("{}: {}", place, key.name));
       return value;
-    case Type::normalize: return checked_normalize(value);
+    case Type::normalize:
+      return checked_normalize(value);
   }
   return std::nullopt;
 }
@@ -137,14 +141,30 @@ std::optional<Value> checked_scalar(const Key& key, const Value& value, std::str
 std::string expected(const Key& key) {
   std::string what;
   switch (key.type) {
-    case Type::boolean: what = "true or false"; break;
-    case Type::integer: what = range_text(key, "an integer"); break;
-    case Type::real: what = range_text(key, "a number"); break;
-    case Type::word: what = "one of " + quoted_words(all_words(key)); break;
-    case Type::text: what = "a string"; break;
-    case Type::name: what = fmt::format("the name of a {}", key.family); break;
-    case Type::path: what = "a path"; break;
-    case Type::duration: what = "a duration such as \"90s\" or \"2h\""; break;
+    case Type::boolean:
+      what = "true or false";
+      break;
+    case Type::integer:
+      what = range_text(key, "an integer");
+      break;
+    case Type::real:
+      what = range_text(key, "a number");
+      break;
+    case Type::word:
+      what = "one of " + quoted_words(all_words(key));
+      break;
+    case Type::text:
+      what = "a string";
+      break;
+    case Type::name:
+      what = fmt::format("the name of a {}", key.family);
+      break;
+    case Type::path:
+      what = "a path";
+      break;
+    case Type::duration:
+      what = "a duration such as \"90s\" or \"2h\"";
+      break;
     case Type::normalize:
       what = "one of " + quoted_words(key.words) +
              ", or { mean = [three numbers], std = [three numbers above 0] }";

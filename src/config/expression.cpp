@@ -220,8 +220,9 @@ class ExpressionParser {
   int name_position(const std::string& name, std::size_t start) {
     if (!known_.empty() && std::find(known_.begin(), known_.end(), name) == known_.end()) {
       const auto near = nearest_name(name, known_);
-      fail(start, near ? fmt::format("unknown name '{}' (did you mean '{}'?)", name, *near)
-                       : fmt::format("unknown name '{}' (is it a string without its quotes?)", name));
+      fail(start,
+           near ? fmt::format("unknown name '{}' (did you mean '{}'?)", name, *near)
+                : fmt::format("unknown name '{}' (is it a string without its quotes?)", name));
     }
     const auto it = std::find(out_.names_.begin(), out_.names_.end(), name);
     if (it != out_.names_.end()) return static_cast<int>(it - out_.names_.begin());
@@ -240,8 +241,8 @@ class ExpressionParser {
   }
 
   const Value& literal(int node) const {
-    return out_.literals_[static_cast<std::size_t>(
-        out_.nodes_[static_cast<std::size_t>(node)].left)];
+    return out_
+        .literals_[static_cast<std::size_t>(out_.nodes_[static_cast<std::size_t>(node)].left)];
   }
 
   void skip_space() {
@@ -304,7 +305,8 @@ bool equal(const Value& a, const Value& b) {
   }
   const auto* left = a.as<List>();
   const auto* right = b.as<List>();
-  if (left && right) return std::equal(left->begin(), left->end(), right->begin(), right->end(), equal);
+  if (left && right)
+    return std::equal(left->begin(), left->end(), right->begin(), right->end(), equal);
   return a == b;
 }
 
@@ -363,20 +365,24 @@ const Value& Expression::operand(int node, std::span<const Value* const> values)
 bool Expression::test(int node, std::span<const Value* const> values) const {
   const Node& n = nodes_[static_cast<std::size_t>(node)];
   switch (n.op) {
-    case Op::kAnd: return test(n.left, values) && test(n.right, values);
-    case Op::kOr: return test(n.left, values) || test(n.right, values);
-    case Op::kNot: return !test(n.left, values);
+    case Op::kAnd:
+      return test(n.left, values) && test(n.right, values);
+    case Op::kOr:
+      return test(n.left, values) || test(n.right, values);
+    case Op::kNot:
+      return !test(n.left, values);
     case Op::kName:
     case Op::kLiteral: {
       const Value& value = operand(node, values);
       if (!value.is_set()) return false;
       if (const bool* flag = value.as<bool>()) return *flag;
       throw ConfigError(at_place(
-          place_, fmt::format("in the expression '{}': '{}' is {}, which is neither true nor false",
-                              text_, names_[static_cast<std::size_t>(n.left)],
-                              format_value(value))));
+          place_,
+          fmt::format("in the expression '{}': '{}' is {}, which is neither true nor false", text_,
+                      names_[static_cast<std::size_t>(n.left)], format_value(value))));
     }
-    default: break;
+    default:
+      break;
   }
   const Value& left = operand(n.left, values);
   const Value& right = operand(n.right, values);

@@ -1,10 +1,11 @@
-// The one expression language of bitsweep: `if`, `when`, `where`, `requires` of a sweep file, `query`
-// on the command line and the conditions inside the table of keys.
+// The one expression language of bitsweep: `if`, `when`, `where`, `requires` of a sweep file,
+// `query` on the command line and the conditions inside the table of keys.
 //
 //   quant.weight.bits in [2, 4] and not (model.name ~ "resnet*" or top1 < 0.9)
 //
-// and or not, also && || !; ( ); == != < <= > >=; in (a list); ~ (a glob with * and ?). Literals: numbers, 'text' or
-// "text", true, false, null, [lists]. Anything else is a name: letters, digits, _ - and dots.
+// and or not, also && || !; ( ); == != < <= > >=; in (a list); ~ (a glob with * and ?). Literals:
+// numbers, 'text' or "text", true, false, null, [lists]. Anything else is a name: letters, digits,
+// _ - and dots.
 //   - An unset name is null: null == null holds, null != 4 holds, every other comparison with it
 //     does not.
 //   - Numbers compare as numbers (4 == 4.0); values of different types are unequal and in no order.
@@ -41,8 +42,19 @@ class Expression {
  private:
   friend class ExpressionParser;
   enum class Op : std::uint8_t {
-    kAnd, kOr, kNot, kEqual, kNotEqual, kLess, kLessEqual, kGreater, kGreaterEqual, kIn, kMatch,
-    kName, kLiteral
+    kAnd,
+    kOr,
+    kNot,
+    kEqual,
+    kNotEqual,
+    kLess,
+    kLessEqual,
+    kGreater,
+    kGreaterEqual,
+    kIn,
+    kMatch,
+    kName,
+    kLiteral
   };
   struct Node {
     Op op;

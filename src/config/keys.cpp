@@ -16,37 +16,58 @@ const char* const kResnet = "model.name ~ \"resnet*\"";
 const char* const kTrains = "kind == \"train\"";
 
 Key count(std::string name, Value fallback, std::string used_when, std::string doc) {
-  return {.name = std::move(name), .type = Type::integer, .fallback = std::move(fallback),
-          .doc = std::move(doc), .min = 1, .max = kMaxCount, .used_when = std::move(used_when)};
+  return {.name = std::move(name),
+          .type = Type::integer,
+          .fallback = std::move(fallback),
+          .doc = std::move(doc),
+          .min = 1,
+          .max = kMaxCount,
+          .used_when = std::move(used_when)};
 }
 
 void add_top(std::vector<Key>& keys) {
-  keys.push_back({.name = "kind", .type = Type::word, .fallback = "ptq",
+  keys.push_back({.name = "kind",
+                  .type = Type::word,
+                  .fallback = "ptq",
                   .doc = "what the trial does: post-training quantization (or plain evaluation, "
                          "scheme `none`), training, analysis",
-                  .words = {"ptq"}, .later_words = {"train", "analysis"}});
+                  .words = {"ptq"},
+                  .later_words = {"train", "analysis"}});
   // A replicate is a replicate, also where nothing random is asked for.
-  keys.push_back({.name = "seed", .type = Type::integer, .fallback = 0,
-                  .doc = "of every random stream; usually set by `[seeds]`", .min = 0,
+  keys.push_back({.name = "seed",
+                  .type = Type::integer,
+                  .fallback = 0,
+                  .doc = "of every random stream; usually set by `[seeds]`",
+                  .min = 0,
                   .max = kMaxCount});
 }
 
 void add_model(std::vector<Key>& keys) {
-  keys.push_back({.name = "model.name", .type = Type::name,
-                  .doc = "the network (`bitsweep list models`)", .family = "model"});
-  keys.push_back({.name = "model.file", .type = Type::path,
-                  .doc = "an ONNX network of one's own, instead of a name", .later = true,
+  keys.push_back({.name = "model.name",
+                  .type = Type::name,
+                  .doc = "the network (`bitsweep list models`)",
+                  .family = "model"});
+  keys.push_back({.name = "model.file",
+                  .type = Type::path,
+                  .doc = "an ONNX network of one's own, instead of a name",
+                  .later = true,
                   .role = Role::content});
-  keys.push_back({.name = "model.weights", .type = Type::path,
+  keys.push_back({.name = "model.weights",
+                  .type = Type::path,
                   .doc = "a safetensors file, relative to the file it is named in, then in the "
                          "data search path; or `stage:NAME`, `trial:KEY`",
                   .role = Role::content});
   keys.push_back(count("model.num_classes", {}, "", "outputs; unset: those of the data set"));
-  keys.push_back({.name = "model.shortcut", .type = Type::word, .fallback = "A",
+  keys.push_back({.name = "model.shortcut",
+                  .type = Type::word,
+                  .fallback = "A",
                   .doc = "shortcut where a residual block changes shape: A subsamples and pads "
                          "with zeros, B is a 1×1 convolution",
-                  .words = {"A", "B"}, .used_when = kResnet});
-  keys.push_back({.name = "model.post_add_relu", .type = Type::boolean, .fallback = true,
+                  .words = {"A", "B"},
+                  .used_when = kResnet});
+  keys.push_back({.name = "model.post_add_relu",
+                  .type = Type::boolean,
+                  .fallback = true,
                   .doc = "a ReLU after each residual addition; false is document 002's network, "
                          "whose activation quantizers clamp in its place",
                   .used_when = kResnet});
@@ -54,65 +75,101 @@ void add_model(std::vector<Key>& keys) {
 
 void add_data(std::vector<Key>& keys) {
   const std::string picks = "data.train_images != null or data.test_images != null";
-  keys.push_back({.name = "data.name", .type = Type::name,
-                  .doc = "the data set (`bitsweep list data`)", .family = "data set",
+  keys.push_back({.name = "data.name",
+                  .type = Type::name,
+                  .doc = "the data set (`bitsweep list data`)",
+                  .family = "data set",
                   .role = Role::dataset});
-  keys.push_back({.name = "data.root", .type = Type::path,
-                  .doc = "its folder; unset: the data search path", .role = Role::nothing});
+  keys.push_back({.name = "data.root",
+                  .type = Type::path,
+                  .doc = "its folder; unset: the data search path",
+                  .role = Role::nothing});
   keys.push_back(count("data.train_images", {}, kCalibrated, "training images; unset: all"));
   keys.push_back(count("data.test_images", {}, "", "test images; unset: all"));
   keys.push_back(count("data.validation_images", {}, kTrains,
                        "training images held back for validation; unset: none"));
-  keys.push_back({.name = "data.subset", .type = Type::word, .fallback = "first",
+  keys.push_back({.name = "data.subset",
+                  .type = Type::word,
+                  .fallback = "first",
                   .doc = "which images a smaller number takes: the first in file order, or the "
                          "first of each class in equal shares",
-                  .words = {"first", "stratified"}, .used_when = picks});
-  keys.push_back({.name = "data.augment", .type = Type::boolean, .fallback = true,
-                  .doc = "random crop and flip while training", .used_when = kTrains});
-  keys.push_back({.name = "data.normalize", .type = Type::normalize, .fallback = "auto",
+                  .words = {"first", "stratified"},
+                  .used_when = picks});
+  keys.push_back({.name = "data.augment",
+                  .type = Type::boolean,
+                  .fallback = true,
+                  .doc = "random crop and flip while training",
+                  .used_when = kTrains});
+  keys.push_back({.name = "data.normalize",
+                  .type = Type::normalize,
+                  .fallback = "auto",
                   .doc = "input normalisation; `auto` is the data set's own; a table gives mean "
                          "and standard deviation of x / 255",
                   .words = {"auto", "cifar10", "imagenet", "raw", "tf", "caffe"}});
-  keys.push_back({.name = "data.image_size", .type = Type::integer,
+  keys.push_back({.name = "data.image_size",
+                  .type = Type::integer,
                   .doc = "edge of the network's input in pixels; unset: the data set's",
-                  .min = 1, .max = 8192, .later = true});
+                  .min = 1,
+                  .max = 8192,
+                  .later = true});
 }
 
 // Everything of `kind = "train"`: types and ranges are checked, the kind itself is refused.
 void add_train(std::vector<Key>& keys) {
   const auto integer = [&](const char* name, double min, const char* doc) {
-    keys.push_back({.name = std::string("train.") + name, .type = Type::integer, .doc = doc,
-                    .min = min, .max = kMaxCount, .used_when = kTrains});
+    keys.push_back({.name = std::string("train.") + name,
+                    .type = Type::integer,
+                    .doc = doc,
+                    .min = min,
+                    .max = kMaxCount,
+                    .used_when = kTrains});
   };
   const auto real = [&](const char* name, double max, const char* doc) {
-    keys.push_back({.name = std::string("train.") + name, .type = Type::real, .doc = doc, .min = 0,
-                    .max = max, .used_when = kTrains});
+    keys.push_back({.name = std::string("train.") + name,
+                    .type = Type::real,
+                    .doc = doc,
+                    .min = 0,
+                    .max = max,
+                    .used_when = kTrains});
   };
   const double any = std::numeric_limits<double>::infinity();
   integer("epochs", 0, "passes over the training images");
   integer("max_steps", 0, "stop after so many steps; unset: never");
   integer("batch_size", 1, "images a step");
-  keys.push_back({.name = "train.optimizer", .type = Type::text, .doc = "optimizer",
-                  .used_when = kTrains});
+  keys.push_back(
+      {.name = "train.optimizer", .type = Type::text, .doc = "optimizer", .used_when = kTrains});
   real("lr", any, "learning rate at the start");
   real("momentum", 1, "momentum");
-  keys.push_back({.name = "train.nesterov", .type = Type::boolean, .doc = "Nesterov momentum",
+  keys.push_back({.name = "train.nesterov",
+                  .type = Type::boolean,
+                  .doc = "Nesterov momentum",
                   .used_when = kTrains});
   real("weight_decay", any, "weight decay");
-  keys.push_back({.name = "train.schedule", .type = Type::text, .doc = "learning-rate schedule",
+  keys.push_back({.name = "train.schedule",
+                  .type = Type::text,
+                  .doc = "learning-rate schedule",
                   .used_when = kTrains});
   real("lr_floor", any, "smallest learning rate of the schedule");
-  keys.push_back({.name = "train.milestones", .type = Type::integer,
-                  .doc = "epochs at which the rate is multiplied by gamma", .min = 0,
-                  .max = kMaxCount, .list = true, .used_when = kTrains});
+  keys.push_back({.name = "train.milestones",
+                  .type = Type::integer,
+                  .doc = "epochs at which the rate is multiplied by gamma",
+                  .min = 0,
+                  .max = kMaxCount,
+                  .list = true,
+                  .used_when = kTrains});
   real("gamma", 1, "factor at a milestone");
   real("warmup_epochs", any, "epochs of linear warm-up");
   real("label_smoothing", 1, "label smoothing");
-  keys.push_back({.name = "train.precision", .type = Type::word, .doc = "arithmetic of a step",
-                  .words = {"fp32", "bf16"}, .used_when = kTrains});
-  keys.push_back({.name = "train.select", .type = Type::word,
+  keys.push_back({.name = "train.precision",
+                  .type = Type::word,
+                  .doc = "arithmetic of a step",
+                  .words = {"fp32", "bf16"},
+                  .used_when = kTrains});
+  keys.push_back({.name = "train.select",
+                  .type = Type::word,
                   .doc = "the checkpoint that is evaluated",
-                  .words = {"last", "best_validation", "best_test"}, .used_when = kTrains});
+                  .words = {"last", "best_validation", "best_test"},
+                  .used_when = kTrains});
 }
 
 // Keys that weights and activations have in common; `tensor` is "quant.weight" or
@@ -120,80 +177,151 @@ void add_train(std::vector<Key>& keys) {
 void add_tensor(std::vector<Key>& keys, const std::string& tensor, const char* granularity) {
   const std::string allocated =
       std::string(kAciq) + " and " + tensor + ".bit_allocation != \"none\"";
-  keys.push_back({.name = tensor + ".bits", .type = Type::integer, .fallback = 8,
+  keys.push_back({.name = tensor + ".bits",
+                  .type = Type::integer,
+                  .fallback = 8,
                   .doc = "width; `\"none\"` (or 32) leaves it in float32; a list gives one width "
                          "per convolution and linear layer",
-                  .min = 1, .max = 16, .words = {"none"}, .list = true, .used_when = kAciq});
-  keys.push_back({.name = tensor + ".granularity", .type = Type::word, .fallback = granularity,
-                  .doc = "one grid for the tensor, or one per output channel",
-                  .words = {"tensor", "channel"}, .used_when = kAciq});
-  keys.push_back({.name = tensor + ".rounding", .type = Type::word, .fallback = "nearest",
-                  .doc = "rounding to the grid", .words = {"nearest"}, .later_words = {"stochastic"},
+                  .min = 1,
+                  .max = 16,
+                  .words = {"none"},
+                  .list = true,
                   .used_when = kAciq});
-  keys.push_back({.name = tensor + ".ties", .type = Type::word, .fallback = "even",
-                  .doc = "where a value half way between two codes goes",
-                  .words = {"even", "away"}, .used_when = kAciq});
-  keys.push_back({.name = tensor + ".power_of_two_scale", .type = Type::boolean, .fallback = false,
-                  .doc = "scales rounded up to powers of two", .used_when = kAciq});
-  keys.push_back({.name = tensor + ".bit_allocation", .type = Type::word, .fallback = "none",
-                  .doc = "widths per channel from the spread of each", .words = {"none"},
-                  .later_words = {"round", "ceil", "exact", "ceil_2019"}, .used_when = kAciq});
-  keys.push_back({.name = tensor + ".allocation_prior", .type = Type::word, .fallback = "std",
-                  .doc = "the spread that allocation goes by", .words = {"std", "b", "range"},
+  keys.push_back({.name = tensor + ".granularity",
+                  .type = Type::word,
+                  .fallback = granularity,
+                  .doc = "one grid for the tensor, or one per output channel",
+                  .words = {"tensor", "channel"},
+                  .used_when = kAciq});
+  keys.push_back({.name = tensor + ".rounding",
+                  .type = Type::word,
+                  .fallback = "nearest",
+                  .doc = "rounding to the grid",
+                  .words = {"nearest"},
+                  .later_words = {"stochastic"},
+                  .used_when = kAciq});
+  keys.push_back({.name = tensor + ".ties",
+                  .type = Type::word,
+                  .fallback = "even",
+                  .doc = "where a value half way between two codes goes; `by_path` (document 004's "
+                         "simulator): away where per tensor and unclipped, else even",
+                  .words = {"even", "away", "by_path"},
+                  .used_when = kAciq});
+  keys.push_back({.name = tensor + ".power_of_two_scale",
+                  .type = Type::boolean,
+                  .fallback = false,
+                  .doc = "scales rounded up to powers of two",
+                  .used_when = kAciq});
+  keys.push_back({.name = tensor + ".bit_allocation",
+                  .type = Type::word,
+                  .fallback = "none",
+                  .doc = "widths per channel from the spread of each",
+                  .words = {"none"},
+                  .later_words = {"round", "ceil", "exact", "ceil_2019"},
+                  .used_when = kAciq});
+  keys.push_back({.name = tensor + ".allocation_prior",
+                  .type = Type::word,
+                  .fallback = "std",
+                  .doc = "the spread that allocation goes by",
+                  .words = {"std", "b", "range"},
                   .used_when = allocated});
-  keys.push_back({.name = tensor + ".average_bits", .type = Type::real,
-                  .doc = "the mean width that allocation aims at; unset: bits", .min = 0,
-                  .max = 16, .used_when = allocated});
-  keys.push_back({.name = tensor + ".allocation_max_bits", .type = Type::integer, .fallback = 8,
-                  .doc = "tensors wider than this are not allocated", .min = 1, .max = 16,
+  keys.push_back({.name = tensor + ".average_bits",
+                  .type = Type::real,
+                  .doc = "the mean width that allocation aims at; unset: bits",
+                  .min = 0,
+                  .max = 16,
                   .used_when = allocated});
-  keys.push_back({.name = tensor + ".zero_bits", .type = Type::word, .fallback = "mean",
-                  .doc = "what a channel of 0 bits becomes", .words = {"mean", "lower_end"},
+  keys.push_back({.name = tensor + ".allocation_max_bits",
+                  .type = Type::integer,
+                  .fallback = 8,
+                  .doc = "tensors wider than this are not allocated",
+                  .min = 1,
+                  .max = 16,
+                  .used_when = allocated});
+  keys.push_back({.name = tensor + ".zero_bits",
+                  .type = Type::word,
+                  .fallback = "mean",
+                  .doc = "what a channel of 0 bits becomes",
+                  .words = {"mean", "lower_end"},
                   .used_when = allocated});
 }
 
 void add_quant(std::vector<Key>& keys) {
-  keys.push_back({.name = "quant.scheme", .type = Type::name, .fallback = "none",
+  keys.push_back({.name = "quant.scheme",
+                  .type = Type::name,
+                  .fallback = "none",
                   .doc = "the quantization scheme (`bitsweep list schemes`); `none` is float32",
                   .family = "scheme"});
   // Identity is by what a preset resolves to.
-  keys.push_back({.name = "quant.preset", .type = Type::word,
+  keys.push_back({.name = "quant.preset",
+                  .type = Type::word,
                   .doc = "a document's own settings by name; whatever is set explicitly wins",
-                  .words = preset_names(), .role = Role::nothing, .used_when = kAciq});
-  keys.push_back({.name = "quant.fold_batch_norm", .type = Type::boolean, .fallback = true,
+                  .words = preset_names(),
+                  .role = Role::nothing,
+                  .used_when = kAciq});
+  keys.push_back({.name = "quant.fold_batch_norm",
+                  .type = Type::boolean,
+                  .fallback = true,
                   .doc = "fold batch norms into the convolutions before quantizing",
                   .used_when = kAciq});
 
   add_tensor(keys, "quant.weight", "channel");
-  keys.push_back({.name = "quant.weight.quantizer", .type = Type::word, .fallback = "affine",
-                  .doc = "the grid of codes", .words = {"affine", "symmetric"},
-                  .later_words = {"mid_tread", "kmeans"}, .used_when = kAciq});
-  keys.push_back({.name = "quant.weight.bias_correction", .type = Type::word, .fallback = "none",
+  keys.push_back({.name = "quant.weight.quantizer",
+                  .type = Type::word,
+                  .fallback = "affine",
+                  .doc = "the grid of codes",
+                  .words = {"affine", "symmetric"},
+                  .later_words = {"mid_tread", "kmeans"},
+                  .used_when = kAciq});
+  keys.push_back({.name = "quant.weight.bias_correction",
+                  .type = Type::word,
+                  .fallback = "none",
                   .doc = "correction of the mean and variance that quantization shifts",
-                  .words = {"none"}, .later_words = {"mean", "variance", "mean_variance", "paper"},
+                  .words = {"none"},
+                  .later_words = {"mean", "variance", "mean_variance", "paper"},
                   .used_when = kAciq});
 
   add_tensor(keys, "quant.activation", "tensor");
-  keys.push_back({.name = "quant.activation.quantizer", .type = Type::word, .fallback = "affine",
-                  .doc = "the grid of codes", .words = {"affine", "symmetric"},
-                  .later_words = {"mid_tread"}, .used_when = kAciq});
-  keys.push_back({.name = "quant.activation.bias_correction", .type = Type::word,
-                  .fallback = "none", .doc = "correction of the mean that quantization shifts",
-                  .words = {"none"}, .later_words = {"mean"}, .used_when = kAciq});
-  keys.push_back({.name = "quant.activation.range", .type = Type::word, .fallback = "minmax",
-                  .doc = "the range of a batch: its extremes, or the mean of the extremes of its "
-                         "samples",
-                  .words = {"minmax", "sample_mean"}, .used_when = kAciq});
-  keys.push_back({.name = "quant.activation.clipping", .type = Type::word, .fallback = "none",
-                  .doc = "how the range is narrowed", .words = {"none"},
+  keys.push_back({.name = "quant.activation.quantizer",
+                  .type = Type::word,
+                  .fallback = "affine",
+                  .doc = "the grid of codes",
+                  .words = {"affine", "symmetric"},
+                  .later_words = {"mid_tread"},
+                  .used_when = kAciq});
+  keys.push_back({.name = "quant.activation.bias_correction",
+                  .type = Type::word,
+                  .fallback = "none",
+                  .doc = "correction of the mean that quantization shifts",
+                  .words = {"none"},
+                  .later_words = {"mean"},
+                  .used_when = kAciq});
+  keys.push_back({.name = "quant.activation.range",
+                  .type = Type::word,
+                  .fallback = "minmax",
+                  .doc = "the range of a batch: its extremes or, where per tensor, the mean of the "
+                         "extremes of its samples",
+                  .words = {"minmax", "sample_mean"},
+                  .used_when = kAciq});
+  keys.push_back({.name = "quant.activation.clipping",
+                  .type = Type::word,
+                  .fallback = "none",
+                  .doc = "how the range is narrowed",
+                  .words = {"none"},
                   .later_words = {"laplace", "gauss", "mix", "std:P", "percentile", "mse", "kl"},
                   .used_when = kAciq});
-  keys.push_back({.name = "quant.activation.percentile", .type = Type::real, .fallback = 99.99,
-                  .doc = "of clipping `percentile`, in percent", .min = 50, .max = 100,
-                  .used_when = std::string(kAciq) +
-                               " and quant.activation.clipping == \"percentile\""});
-  keys.push_back({.name = "quant.activation.clipping_constants", .type = Type::word,
-                  .fallback = "exact", .doc = "the analytic constants, or as printed in 2019",
+  keys.push_back(
+      {.name = "quant.activation.percentile",
+       .type = Type::real,
+       .fallback = 99.99,
+       .doc = "of clipping `percentile`, in percent",
+       .min = 50,
+       .max = 100,
+       .used_when = std::string(kAciq) + " and quant.activation.clipping == \"percentile\""});
+  keys.push_back({.name = "quant.activation.clipping_constants",
+                  .type = Type::word,
+                  .fallback = "exact",
+                  .doc = "the analytic constants, or as printed in 2019",
                   .words = {"exact", "two_decimals"},
                   .used_when = std::string(kAciq) +
                                " and quant.activation.clipping in [\"laplace\", \"gauss\", "
@@ -202,11 +330,18 @@ void add_quant(std::vector<Key>& keys) {
 
 void add_sites(std::vector<Key>& keys) {
   const auto site = [&](const char* name, const char* word, Value fallback, const char* doc) {
-    keys.push_back({.name = std::string("quant.sites.") + name, .type = Type::integer,
-                    .fallback = std::move(fallback), .doc = doc, .min = 1, .max = 16,
-                    .words = {word}, .used_when = kAciq});
+    keys.push_back({.name = std::string("quant.sites.") + name,
+                    .type = Type::integer,
+                    .fallback = std::move(fallback),
+                    .doc = doc,
+                    .min = 1,
+                    .max = 16,
+                    .words = {word},
+                    .used_when = kAciq});
   };
-  keys.push_back({.name = "quant.sites.fused_relu", .type = Type::boolean, .fallback = true,
+  keys.push_back({.name = "quant.sites.fused_relu",
+                  .type = Type::boolean,
+                  .fallback = true,
                   .doc = "a ReLU right behind a layer is performed by its quantizer, whose range "
                          "then begins at 0",
                   .used_when = kAciq});
@@ -220,42 +355,63 @@ void add_sites(std::vector<Key>& keys) {
 
 void add_calibration(std::vector<Key>& keys) {
   const std::string table = "quant.calibration";
-  keys.push_back({.name = table + ".statistics", .type = Type::word, .fallback = "calibrated",
+  keys.push_back({.name = table + ".statistics",
+                  .type = Type::word,
+                  .fallback = "calibrated",
                   .doc = "activation ranges from calibration images beforehand, or from each "
                          "evaluation batch itself",
-                  .words = {"calibrated", "dynamic"}, .used_when = kAciq});
-  keys.push_back({.name = table + ".source", .type = Type::word, .fallback = "train",
-                  .doc = "the images that calibrate", .words = {"train", "test"},
+                  .words = {"calibrated", "dynamic"},
+                  .used_when = kAciq});
+  keys.push_back({.name = table + ".source",
+                  .type = Type::word,
+                  .fallback = "train",
+                  .doc = "the images that calibrate",
+                  .words = {"train", "test"},
                   .used_when = kCalibrated});
-  keys.push_back({.name = table + ".order", .type = Type::word, .fallback = "first",
+  keys.push_back({.name = table + ".order",
+                  .type = Type::word,
+                  .fallback = "first",
                   .doc = "the first in file order, or drawn by the seed",
-                  .words = {"first", "random"}, .used_when = kCalibrated});
+                  .words = {"first", "random"},
+                  .used_when = kCalibrated});
   keys.push_back(count(table + ".images", 512, kCalibrated, "number of calibration images"));
   keys.push_back(count(table + ".batch_size", 128, kCalibrated, "images a calibration batch"));
-  keys.push_back({.name = table + ".over_batches", .type = Type::word, .fallback = "mean",
+  keys.push_back({.name = table + ".over_batches",
+                  .type = Type::word,
+                  .fallback = "mean",
                   .doc = "ranges of several batches become their mean, or the widest",
-                  .words = {"mean", "extreme"}, .used_when = kCalibrated});
+                  .words = {"mean", "extreme"},
+                  .used_when = kCalibrated});
 }
 
 void add_eval(std::vector<Key>& keys) {
   // Always part of identity: a float convolution may choose another summation order for it.
   keys.push_back(count("eval.batch_size", 500, "",
                        "images an evaluation batch; decides results where statistics are dynamic"));
-  keys.push_back({.name = "eval.shuffle", .type = Type::boolean, .fallback = false,
+  keys.push_back({.name = "eval.shuffle",
+                  .type = Type::boolean,
+                  .fallback = false,
                   .doc = "evaluation batches drawn by the seed instead of in file order",
                   .used_when = kDynamic});
-  keys.push_back({.name = "eval.modes", .type = Type::text,
-                  .doc = "the precisions that document 000 evaluates", .list = true,
+  keys.push_back({.name = "eval.modes",
+                  .type = Type::text,
+                  .doc = "the precisions that document 000 evaluates",
+                  .list = true,
                   .later = true});
 }
 
 void add_budget(std::vector<Key>& keys) {
   const auto integer = [&](const char* name, Value fallback, const char* doc) {
-    keys.push_back({.name = std::string("budget.") + name, .type = Type::integer,
-                    .fallback = std::move(fallback), .doc = doc, .min = 0, .max = 1000,
+    keys.push_back({.name = std::string("budget.") + name,
+                    .type = Type::integer,
+                    .fallback = std::move(fallback),
+                    .doc = doc,
+                    .min = 0,
+                    .max = 1000,
                     .role = Role::nothing});
   };
-  keys.push_back({.name = "budget.trial_timeout", .type = Type::duration,
+  keys.push_back({.name = "budget.trial_timeout",
+                  .type = Type::duration,
                   .doc = "a trial that takes longer is stopped (`--timeout` wins); unset: never",
                   .role = Role::nothing});
   integer("retries", 1, "further attempts after a crash or a time-out (`--retries` wins)");

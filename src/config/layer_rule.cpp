@@ -14,9 +14,10 @@ constexpr std::size_t kMaxPattern = 1000;  // characters: std::regex recurses on
 
 void check_pattern(const std::string& match, const Place& place) {
   if (match.empty() || match.size() > kMaxPattern) {
-    throw ConfigError(fmt::format("{}: match has {} characters; expected a regular expression of 1 "
-                                  "to {} characters",
-                                  place, match.size(), kMaxPattern));
+    throw ConfigError(
+        fmt::format("{}: match has {} characters; expected a regular expression of 1 "
+                    "to {} characters",
+                    place, match.size(), kMaxPattern));
   }
   try {
     const std::regex pattern(match);
@@ -31,17 +32,17 @@ void check_pattern(const std::string& match, const Place& place) {
 LayerRule layer_rule(std::string match, std::vector<Assignment> overrides, const Place& place) {
   check_pattern(match, place);
   if (overrides.empty()) {
-    throw ConfigError(fmt::format("{}: the layer rule for {} sets nothing", place,
-                                  format_value(match)));
+    throw ConfigError(
+        fmt::format("{}: the layer rule for {} sets nothing", place, format_value(match)));
   }
   LayerRule rule{.match = std::move(match), .overrides = {}, .place = place};
   for (Assignment& override_ : overrides) {
     const std::string& name = schema()[override_.key].name;
     if (!name.starts_with("quant.weight.") && !name.starts_with("quant.activation.")) {
-      throw ConfigError(fmt::format(
-          "{}: a layer rule cannot set '{}'; it takes the keys of quant.weight and "
-          "quant.activation, as in weight.bits = 8",
-          *override_.place, name));
+      throw ConfigError(
+          fmt::format("{}: a layer rule cannot set '{}'; it takes the keys of quant.weight and "
+                      "quant.activation, as in weight.bits = 8",
+                      *override_.place, name));
     }
     if (override_.value.as<List>()) {
       throw ConfigError(fmt::format("{}: {} = {} in a layer rule; expected one value",

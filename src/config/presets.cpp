@@ -19,17 +19,14 @@ Preset submission2019() {
           {
               {"quant.weight.granularity", "tensor", ""},
               {"quant.activation.granularity", "tensor", ""},
-              {"quant.weight.ties", "away", "quant.weight.granularity == \"tensor\""},
-              {"quant.activation.ties", "away",
-               "quant.activation.granularity == \"tensor\" and quant.activation.clipping == "
-               "\"none\""},
+              {"quant.weight.ties", "by_path", ""},
+              {"quant.activation.ties", "by_path", ""},
               {"quant.weight.allocation_max_bits", 4, ""},
               {"quant.activation.allocation_max_bits", 4, ""},
               {"quant.weight.zero_bits", "lower_end", ""},
               {"quant.activation.zero_bits", "lower_end", ""},
               {"quant.activation.range", "sample_mean",
-               "quant.calibration.statistics == \"dynamic\" and quant.activation.granularity == "
-               "\"tensor\""},
+               "quant.calibration.statistics == \"dynamic\""},
               {"quant.activation.clipping_constants", "two_decimals", ""},
               {"quant.sites.first_weight_bits", 8, ""},
               {"quant.sites.last_weight_bits", 8, ""},
@@ -47,7 +44,8 @@ BoundPreset bind(const Preset& preset) {
   const std::string place = "the preset " + preset.name;
   for (const PresetRule& rule : preset.rules) {
     const KeyIndex key = require_key(rule.key, place);
-    BoundRule bound{.value = checked_value(schema()[key], rule.value, place), .when = {}, .when_names = {}};
+    BoundRule bound{
+        .value = checked_value(schema()[key], rule.value, place), .when = {}, .when_names = {}};
     if (!rule.when.empty()) {
       bound.when = Expression::parse(rule.when, place, key_names());
       for (const std::string& name : bound.when->names()) {

@@ -19,8 +19,8 @@ struct PresetRule {
 
 struct Preset {
   std::string name;
-  std::string scheme;  // has no effect under another
-  std::string source;  // document and section
+  std::string scheme;             // has no effect under another
+  std::string source;             // document and section
   std::vector<PresetRule> rules;  // the first whose condition holds gives the key's value
 };
 

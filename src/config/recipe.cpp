@@ -41,13 +41,13 @@ class Flattener {
  private:
   void add_value(const std::string& name, const EntryItem& item) {
     require_key(name, item.place());
-    Assignment made = assignment(name, to_value(item.entry), item.entry.place(),
-                                 folder_of(*item.entry.file));
+    Assignment made =
+        assignment(name, to_value(item.entry), item.entry.place(), folder_of(*item.entry.file));
     const auto twice = std::find_if(assignments_.begin(), assignments_.end(),
                                     [&](const Assignment& a) { return a.key == made.key; });
     if (twice != assignments_.end()) {
-      throw ConfigError(fmt::format("{}: {} is given twice, also at {}", item.place(), name,
-                                    *twice->place));
+      throw ConfigError(
+          fmt::format("{}: {} is given twice, also at {}", item.place(), name, *twice->place));
     }
     assignments_.push_back(std::move(made));
   }
@@ -57,7 +57,7 @@ class Flattener {
 
 constexpr std::array<std::string_view, 7> kRecipeNames = {"schema", "name",  "base", "layer",
                                                           "paper",  "table", "stage"};
-constexpr std::array<std::string_view, 6> kSweepNames = {"trial", "axis",   "seeds",
+constexpr std::array<std::string_view, 6> kSweepNames = {"trial",   "axis",    "seeds",
                                                          "include", "exclude", "search"};
 
 // A base chain as it is walked: canonical paths, for the cycle, and names as written.
@@ -135,19 +135,20 @@ std::vector<Assignment> read_assignments(const Entry& table,
 std::vector<LayerRule> read_layer_rules(const Entry& list) {
   const EntryList* tables = list.list();
   if (tables == nullptr) {
-    throw ConfigError(fmt::format("{}: layer is written as [[layer]] tables with match and "
-                                  "overrides such as weight.bits",
-                                  list.place()));
+    throw ConfigError(
+        fmt::format("{}: layer is written as [[layer]] tables with match and "
+                    "overrides such as weight.bits",
+                    list.place()));
   }
   std::vector<LayerRule> rules;
   for (const Entry& table : *tables) {
     const Entry* match = table.find("match");
-    const auto* pattern =
-        match && match->value() ? match->value()->as<std::string>() : nullptr;
+    const auto* pattern = match && match->value() ? match->value()->as<std::string>() : nullptr;
     if (pattern == nullptr) {
-      throw ConfigError(fmt::format("{}: a [[layer]] needs match, a regular expression over layer "
-                                    "names",
-                                    match ? match->place() : table.place()));
+      throw ConfigError(
+          fmt::format("{}: a [[layer]] needs match, a regular expression over layer "
+                      "names",
+                      match ? match->place() : table.place()));
     }
     // The same tables as under [trial], without `quant.`.
     Flattener flattener;

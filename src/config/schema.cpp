@@ -48,7 +48,8 @@ Conditions parse_conditions() {
       out.of_key.push_back(-1);
       continue;
     }
-    const auto [it, is_new] = seen.try_emplace(key.used_when, static_cast<int>(out.distinct.size()));
+    const auto [it, is_new] =
+        seen.try_emplace(key.used_when, static_cast<int>(out.distinct.size()));
     out.of_key.push_back(it->second);
     if (!is_new) continue;
     out.distinct.push_back(Expression::parse(key.used_when, "the table of keys", key_names()));

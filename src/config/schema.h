@@ -39,8 +39,8 @@ enum class Role {
 struct Key {
   std::string name = {};  // "quant.weight.bits"
   Type type = Type::text;
-  Value fallback = {};    // the default; monostate where unset means something of its own
-  std::string doc = {};   // one line
+  Value fallback = {};   // the default; monostate where unset means something of its own
+  std::string doc = {};  // one line
 
   double min = -std::numeric_limits<double>::infinity();  // inclusive
   double max = std::numeric_limits<double>::infinity();   // inclusive

@@ -17,7 +17,8 @@ namespace bitsweep::config {
 
 struct BoundPreset;
 
-// Where a value was set, for messages ("sweeps/x.toml:7:21", "command line"). Never part of identity.
+// Where a value was set, for messages ("sweeps/x.toml:7:21", "command line"). Never part of
+// identity.
 using Place = std::string;
 
 // A checked value for one key, ready to be applied to many settings. Shares its place.

@@ -1,10 +1,10 @@
 #include "config/toml.h"
 
 #include <fmt/format.h>
+#include <toml++/toml.h>
 
 #include <algorithm>
 #include <optional>
-#include <toml++/toml.h>
 
 #include "config/toml_limits.h"
 #include "core/error.h"
@@ -28,9 +28,8 @@ class Converter {
   Entry convert(const toml::node& node) const {
     if (const auto* table = node.as_table()) return at(node, convert_table(*table));
     if (const auto* array = node.as_array()) {
-      if (!array->empty() && std::all_of(array->begin(), array->end(), [](const toml::node& item) {
-            return item.is_table();
-          })) {
+      if (!array->empty() && std::all_of(array->begin(), array->end(),
+                                         [](const toml::node& item) { return item.is_table(); })) {
         EntryList list;
         for (const toml::node& item : *array) list.push_back(convert(item));
         return at(node, std::move(list));
@@ -134,11 +133,10 @@ Document parse_toml(std::string_view text, const std::filesystem::path& name) {
     const toml::table table = toml::parse(text);
     return {name, std::string(text), Converter(file).convert(table)};
   } catch (const toml::parse_error& error) {
-    throw ConfigError(fmt::format(
-        "{}: {}",
-        place_at(*file, static_cast<int>(error.source().begin.line),
-                 static_cast<int>(error.source().begin.column)),
-        sentence(error)));
+    throw ConfigError(fmt::format("{}: {}",
+                                  place_at(*file, static_cast<int>(error.source().begin.line),
+                                           static_cast<int>(error.source().begin.column)),
+                                  sentence(error)));
   }
 }
 
@@ -175,7 +173,8 @@ Value parse_toml_value(std::string_view text) {
     }
   }
   // `4#b` is a word, not the number 4 with a comment.
-  const bool is_plain = value && !value->as<std::string>() && !value->as<List>() && !value->as<Table>();
+  const bool is_plain =
+      value && !value->as<std::string>() && !value->as<List>() && !value->as<Table>();
   if (!value || (is_plain && text.find('#') != std::string_view::npos)) return std::string(text);
   return *value;
 }

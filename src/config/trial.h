@@ -1,5 +1,6 @@
 // The resolved configuration of one trial as typed structs: what the rooms that compute read.
-// Filled once, at the edge, from validated settings (config/settings.h); names as in docs/config.md.
+// Filled once, at the edge, from validated settings (config/settings.h); names as in
+// docs/config.md. Presets are resolved: nothing below asks for one.
 #pragma once
 
 #include <array>
@@ -25,8 +26,7 @@ struct ModelConfig {
   std::string weights;   // path as resolved on this machine, or "stage:NAME" / "trial:KEY"; "" none
   std::string shortcut;  // "A" | "B"; "" = the model's default, or it does not offer it
   // Document 002's residual network has no ReLU after the addition: its activation quantizer clamps
-  // at 0 in its place, so that its full-precision network is another one (facts 002 A.3). false
-  // builds that network. Key `model.post_add_relu`.
+  // at 0 in its place, so that its full-precision network is another one (facts 002 A.3): false.
   bool post_add_relu = true;
   std::optional<std::int64_t> num_classes;  // default: the data set's
 };
@@ -40,53 +40,48 @@ struct NormalizeConfig {
 
 struct DataConfig {
   std::string name;
-  std::string root;  // "" = search path
-  std::optional<std::int64_t> train_images;       // first n in file order unless subset = stratified
+  std::string root;                          // "" = search path
+  std::optional<std::int64_t> train_images;  // first n in file order unless subset = stratified
   std::optional<std::int64_t> test_images;
   std::optional<std::int64_t> validation_images;
   std::string subset;  // first | stratified
   NormalizeConfig normalize;
 };
 
-// One of quant.weight, quant.activation of scheme `aciq` (docs/config.md; schemes.md of the design).
+// One of quant.weight, quant.activation of scheme `aciq` (docs/config.md; schemes.md of the
+// design).
 struct TensorQuantConfig {
-  int bits = 8;            // 1–16, or kUnquantizedBits
-  std::string quantizer;   // affine | symmetric
+  int bits = 8;  // 1–16, or kUnquantizedBits
+  // Not empty: one width per convolution and linear layer in order, instead of `bits`. The scheme
+  // knows the network and throws ConfigError where the length is another.
+  std::vector<int> bits_per_layer;
+  std::string quantizer;  // affine | symmetric
   Granularity granularity = Granularity::tensor;
-  std::string rounding;    // nearest | stochastic
-  std::optional<Ties> ties;  // nullopt: the preset's rule, decided for each site by the scheme
+  std::string rounding;  // nearest | stochastic
+  // nullopt ("by_path"): away on sites that are per tensor and unclipped, even on all others.
+  std::optional<Ties> ties = Ties::even;
   bool power_of_two_scale = false;
-  std::string range;       // activations: minmax | sample_mean; "" = the preset's rule, as ties
-  std::string clipping;    // activations: none | …
-};
-
-// A width of its own for a special layer.
-struct SiteBits {
-  enum class Kind {
-    same,    // "same": no rule of its own
-    bits,    // n
-    preset,  // not said: the preset's rule, decided by the scheme
-  };
-  Kind kind = Kind::same;
-  int bits = 8;  // for Kind::bits
+  std::string range;     // activations: minmax | sample_mean (per-tensor sites alone: a site per
+                         // channel is always minmax)
+  std::string clipping;  // activations: none | …
 };
 
 // Where quantizers stand and with which widths (document 004 B.1.4, B.1.5). Widths of their own
-// apply where the class (weights, activations) is quantized at all: `bits = "none"` leaves the whole
-// class in full precision but for [[layer]] rules.
+// apply where the class (weights, activations) is quantized at all: `bits = "none"` leaves the
+// whole class in full precision but for [[layer]] rules.
 struct SitesConfig {
   bool fused_relu = true;
   std::optional<int> first_weight_bits;  // nullopt: "same"
   std::optional<int> last_weight_bits;
-  SiteBits first_activation_bits;
+  std::optional<int> first_activation_bits;  // a width also means per tensor and unclipped
   int logits_bits = 8;
   int max_pool_bits = 8;
 };
 
 struct CalibrationConfig {
   Statistics statistics = Statistics::calibrated;
-  std::string source;        // train | test
-  std::string order;         // first | random
+  std::string source;  // train | test
+  std::string order;   // first | random
   std::int64_t images = 512;
   std::int64_t batch_size = 128;
   std::string over_batches;  // mean | extreme
@@ -94,7 +89,7 @@ struct CalibrationConfig {
 
 struct QuantConfig {
   std::string scheme;  // none | aciq
-  std::string preset;  // "" | submission2019
+  std::string preset;  // for messages: what it sets stands in the other members already
   TensorQuantConfig weight;
   TensorQuantConfig activation;
   SitesConfig sites;
@@ -117,7 +112,8 @@ struct TrialConfig {
   EvalConfig eval;
 };
 
-// Throws ConfigError where keys contradict each other (with the places of both).
+// Throws ConfigError, with places, where a key that every trial needs is unset, where keys
+// contradict each other, and for what this version cannot do yet (check_available).
 TrialConfig to_trial(const Settings& settings);
 
 }  // namespace bitsweep::config

@@ -38,8 +38,8 @@ std::string toml_string(std::string_view text) {
 
 bool operator==(const Value& a, const Value& b) {
   if (a.index() != b.index()) return false;
-  return std::visit(
-      [&](const auto& left) { return left == *b.as<std::decay_t<decltype(left)>>(); }, a);
+  return std::visit([&](const auto& left) { return left == *b.as<std::decay_t<decltype(left)>>(); },
+                    a);
 }
 
 bool is_number(const Value& value) { return value.as<std::int64_t>() || value.as<double>(); }
@@ -97,11 +97,21 @@ void append_json_string(std::string& out, std::string_view text) {
   out += '"';
   for (const char c : text) {
     switch (c) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\n': out += "\\n"; break;
-      case '\r': out += "\\r"; break;
-      case '\t': out += "\\t"; break;
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
       default:
         if (static_cast<unsigned char>(c) < 0x20) {
           out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
@@ -164,14 +174,19 @@ nlohmann::json to_json(const Value& value) {
 
 Value value_from_json(const nlohmann::json& json) {
   switch (json.type()) {
-    case nlohmann::json::value_t::null: return {};
-    case nlohmann::json::value_t::boolean: return json.get<bool>();
-    case nlohmann::json::value_t::number_integer: return json.get<std::int64_t>();
+    case nlohmann::json::value_t::null:
+      return {};
+    case nlohmann::json::value_t::boolean:
+      return json.get<bool>();
+    case nlohmann::json::value_t::number_integer:
+      return json.get<std::int64_t>();
     case nlohmann::json::value_t::number_unsigned:
       if (json.get<std::uint64_t>() > std::numeric_limits<std::int64_t>::max()) break;
       return json.get<std::int64_t>();
-    case nlohmann::json::value_t::number_float: return json.get<double>();
-    case nlohmann::json::value_t::string: return json.get<std::string>();
+    case nlohmann::json::value_t::number_float:
+      return json.get<double>();
+    case nlohmann::json::value_t::string:
+      return json.get<std::string>();
     case nlohmann::json::value_t::array: {
       List list;
       for (const auto& item : json) list.push_back(value_from_json(item));
@@ -182,7 +197,8 @@ Value value_from_json(const nlohmann::json& json) {
       for (const auto& [key, item] : json.items()) table.emplace_back(key, value_from_json(item));
       return table;
     }
-    default: break;
+    default:
+      break;
   }
   throw ConfigError(fmt::format("{} is no value that a key can hold", json.dump()));
 }

@@ -1,0 +1,198 @@
+#include "config/trial.h"
+
+#include <fmt/format.h>
+
+#include "core/check.h"
+#include "core/error.h"
+
+namespace bitsweep::config {
+namespace {
+
+// Typed reading of settings: the table of keys guarantees the types asked for here.
+class Reader {
+ public:
+  explicit Reader(const Settings& settings) : settings_(settings) {}
+
+  bool flag(std::string_view key) const { return get<bool>(key); }
+  std::int64_t integer(std::string_view key) const { return get<std::int64_t>(key); }
+  const std::string& word(std::string_view key) const { return get<std::string>(key); }
+  std::string text_or_empty(std::string_view key) const {
+    const auto* text = settings_.get(key).as<std::string>();
+    return text ? *text : std::string();
+  }
+  std::optional<std::int64_t> optional_integer(std::string_view key) const {
+    const auto* number = settings_.get(key).as<std::int64_t>();
+    return number ? std::optional(*number) : std::nullopt;
+  }
+  // A width, with what its word ("none", "same") stands for.
+  template <typename Word>
+  Word width(std::string_view key, Word word_means) const {
+    const auto* number = settings_.get(key).as<std::int64_t>();
+    return number ? Word(static_cast<int>(*number)) : word_means;
+  }
+  const std::string& required(std::string_view key) const {
+    const auto* text = settings_.get(key).as<std::string>();
+    if (text) return *text;
+    throw ConfigError(fmt::format("{} is not set; every trial needs one", key));
+  }
+  // The enumerator that stands for the key's word.
+  template <typename Enum>
+  Enum choice(std::string_view key,
+              std::initializer_list<std::pair<std::string_view, Enum>> all) const {
+    const std::string& chosen = word(key);
+    for (const auto& [name, value] : all) {
+      if (name == chosen) return value;
+    }
+    BITSWEEP_CHECK(false, "{} = {} has no meaning here", key, chosen);
+    return all.begin()->second;
+  }
+  const Settings& settings() const { return settings_; }
+
+ private:
+  template <typename T>
+  const T& get(std::string_view key) const {
+    const T* value = settings_.get(key).as<T>();
+    BITSWEEP_CHECK(value != nullptr, "{} is {}", key, format_value(settings_.get(key)));
+    return *value;
+  }
+  const Settings& settings_;
+};
+
+ModelConfig read_model(const Reader& in) {
+  ModelConfig out;
+  out.name = in.required("model.name");
+  out.weights = in.text_or_empty("model.weights");
+  // Said only where somebody said it: a network that does not offer the choice refuses it.
+  if (in.settings().is_explicit("model.shortcut")) out.shortcut = in.word("model.shortcut");
+  out.post_add_relu = in.flag("model.post_add_relu");
+  out.num_classes = in.optional_integer("model.num_classes");
+  return out;
+}
+
+std::array<double, 3> three_reals(const Value& list) {
+  std::array<double, 3> out;
+  for (std::size_t i = 0; i < 3; ++i) out[i] = to_real((*list.as<List>())[i]);
+  return out;
+}
+
+NormalizeConfig read_normalize(const Value& value) {
+  NormalizeConfig out;
+  if (const auto* name = value.as<std::string>()) {
+    out.name = *name;
+    return out;
+  }
+  out.name = "custom";
+  for (const auto& [key, list] : *value.as<Table>()) {
+    (key == "mean" ? out.mean : out.std) = three_reals(list);
+  }
+  return out;
+}
+
+DataConfig read_data(const Reader& in) {
+  DataConfig out;
+  out.name = in.required("data.name");
+  out.root = in.text_or_empty("data.root");
+  out.train_images = in.optional_integer("data.train_images");
+  out.test_images = in.optional_integer("data.test_images");
+  out.validation_images = in.optional_integer("data.validation_images");
+  out.subset = in.word("data.subset");
+  out.normalize = read_normalize(in.settings().get("data.normalize"));
+  return out;
+}
+
+// What weights and activations have in common; `table` is "quant.weight" or "quant.activation".
+TensorQuantConfig read_tensor(const Reader& in, const std::string& table) {
+  TensorQuantConfig out;
+  const std::string bits = table + ".bits";
+  if (const auto* list = in.settings().get(bits).as<List>()) {
+    for (const Value& item : *list) {
+      const auto* width = item.as<std::int64_t>();
+      out.bits_per_layer.push_back(width ? static_cast<int>(*width) : kUnquantizedBits);
+    }
+  } else {
+    out.bits = in.width<int>(bits, kUnquantizedBits);
+  }
+  out.quantizer = in.word(table + ".quantizer");
+  out.granularity = in.choice<Granularity>(
+      table + ".granularity", {{"tensor", Granularity::tensor}, {"channel", Granularity::channel}});
+  out.rounding = in.word(table + ".rounding");
+  out.ties = in.choice<std::optional<Ties>>(
+      table + ".ties", {{"even", Ties::even}, {"away", Ties::away}, {"by_path", std::nullopt}});
+  out.power_of_two_scale = in.flag(table + ".power_of_two_scale");
+  return out;
+}
+
+SitesConfig read_sites(const Reader& in) {
+  constexpr std::optional<int> kSame;
+  SitesConfig out;
+  out.fused_relu = in.flag("quant.sites.fused_relu");
+  out.first_weight_bits = in.width("quant.sites.first_weight_bits", kSame);
+  out.last_weight_bits = in.width("quant.sites.last_weight_bits", kSame);
+  out.first_activation_bits = in.width("quant.sites.first_activation_bits", kSame);
+  out.logits_bits = in.width("quant.sites.logits_bits", kUnquantizedBits);
+  out.max_pool_bits = in.width("quant.sites.max_pool_bits", kUnquantizedBits);
+  return out;
+}
+
+CalibrationConfig read_calibration(const Reader& in) {
+  CalibrationConfig out;
+  out.statistics = in.choice<Statistics>(
+      "quant.calibration.statistics",
+      {{"calibrated", Statistics::calibrated}, {"dynamic", Statistics::dynamic}});
+  out.source = in.word("quant.calibration.source");
+  out.order = in.word("quant.calibration.order");
+  out.images = in.integer("quant.calibration.images");
+  out.batch_size = in.integer("quant.calibration.batch_size");
+  out.over_batches = in.word("quant.calibration.over_batches");
+  return out;
+}
+
+QuantConfig read_quant(const Reader& in) {
+  QuantConfig out;
+  out.scheme = in.word("quant.scheme");
+  out.preset = in.text_or_empty("quant.preset");
+  out.weight = read_tensor(in, "quant.weight");
+  out.activation = read_tensor(in, "quant.activation");
+  out.activation.range = in.word("quant.activation.range");
+  out.activation.clipping = in.word("quant.activation.clipping");
+  out.sites = read_sites(in);
+  out.calibration = read_calibration(in);
+  out.fold_batch_norm = in.flag("quant.fold_batch_norm");
+  out.layers = in.settings().layers;
+  return out;
+}
+
+void check_calibration_images(const Reader& in, const TrialConfig& trial) {
+  const CalibrationConfig& calibration = trial.quant.calibration;
+  const auto limit =
+      calibration.source == "train" ? trial.data.train_images : trial.data.test_images;
+  if (trial.quant.scheme == "none" || calibration.statistics == Statistics::dynamic || !limit ||
+      calibration.images <= *limit) {
+    return;
+  }
+  const std::string other = fmt::format("data.{}_images", calibration.source);
+  throw ConfigError(fmt::format(
+      "{}: quant.calibration.images = {} is more than {} = {} ({}) leaves; expected at most {}",
+      in.settings().place_of("quant.calibration.images"), calibration.images, other, *limit,
+      in.settings().place_of(other), *limit));
+}
+
+}  // namespace
+
+TrialConfig to_trial(const Settings& settings) {
+  check_available(settings);
+  const Reader in(settings);
+  TrialConfig out;
+  out.kind = in.choice<TrialKind>(
+      "kind",
+      {{"ptq", TrialKind::ptq}, {"train", TrialKind::train}, {"analysis", TrialKind::analysis}});
+  out.seed = static_cast<std::uint64_t>(in.integer("seed"));
+  out.model = read_model(in);
+  out.data = read_data(in);
+  out.quant = read_quant(in);
+  out.eval = {in.integer("eval.batch_size"), in.flag("eval.shuffle")};
+  check_calibration_images(in, out);
+  return out;
+}
+
+}  // namespace bitsweep::config
