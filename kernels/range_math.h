@@ -40,7 +40,7 @@ BITSWEEP_FORMULA AffineGrid affine_grid(RealRange range, int bits) {
   const std::int32_t qmax = (std::int32_t{1} << bits) - 1;
   const float step = bits == 0 ? 0.0f : range.length / static_cast<float>(qmax);
   const float scale = floored(step, kScaleFloor);
-  return {scale, rintf(-range.lower / scale), 0, qmax};
+  return {scale, rintf(-range.lower / scale) + 0.0f, 0, qmax};  // + 0: never −0
 }
 
 // Document 004, kernel path (facts B.1.2): no floor; an empty range has no grid (scale 0, the input

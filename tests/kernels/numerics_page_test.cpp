@@ -1,0 +1,139 @@
+// Recomputes every example of docs/numerics.md.
+#include <algorithm>
+#include <bit>
+#include <catch2/catch_test_macros.hpp>
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <sstream>
+
+#include "cases.h"
+#include "kernels/range_math.h"
+
+using namespace bitsweep::kernels;
+using namespace bitsweep::kernels::testing;
+
+namespace {
+
+using Row = std::map<std::string, std::string>;  // by column heading
+
+struct Example {
+  int line;
+  Row row;
+};
+
+std::vector<std::string> cells(const std::string& line) {
+  std::vector<std::string> out;
+  std::stringstream stream(line.substr(1));
+  for (std::string cell; std::getline(stream, cell, '|');) {
+    const auto first = cell.find_first_not_of(' ');
+    out.push_back(first == std::string::npos
+                      ? ""
+                      : cell.substr(first, cell.find_last_not_of(' ') - first + 1));
+  }
+  return out;
+}
+
+// The rows of all tables of the page whose first heading is `first`.
+std::vector<Example> examples(const std::string& first) {
+  std::ifstream page(BITSWEEP_NUMERICS_PAGE);
+  REQUIRE(page.good());
+  std::vector<Example> out;
+  std::vector<std::string> headings;
+  int number = 0;
+  for (std::string line; std::getline(page, line);) {
+    ++number;
+    if (!line.starts_with("|")) {
+      headings.clear();
+    } else if (headings.empty()) {
+      headings = cells(line);
+    } else if (headings[0] == first && !line.starts_with("|---")) {
+      const auto row = cells(line);
+      INFO("line " << number);
+      REQUIRE(row.size() == headings.size());
+      Example example{number, {}};
+      for (std::size_t i = 0; i < row.size(); ++i) example.row[headings[i]] = row[i];
+      out.push_back(std::move(example));
+    }
+  }
+  return out;
+}
+
+float number(const std::string& text) {
+  char* end = nullptr;
+  const float value = std::strtof(text.c_str(), &end);
+  INFO("'" << text << "' is a number");
+  REQUIRE((!text.empty() && *end == '\0'));
+  return value;
+}
+
+// "-8…7"
+std::pair<int, int> codes(const std::string& text) {
+  const auto dots = text.find("…");
+  REQUIRE(dots != std::string::npos);
+  return {std::stoi(text.substr(0, dots)), std::stoi(text.substr(dots + 3))};
+}
+
+Rounding rounding(const std::string& text) {
+  static const std::map<std::string, Rounding> known{
+      {"default", {}},
+      {"reciprocal", {.scaling = Scaling::reciprocal}},
+      {"away", {.ties = Ties::away}},
+      {"before", {.zero_point = ZeroPointOrder::before_rounding}},
+      {"away, before", {.ties = Ties::away, .zero_point = ZeroPointOrder::before_rounding}},
+  };
+  INFO("rounding '" << text << "'");
+  REQUIRE(known.contains(text));
+  return known.at(text);
+}
+
+AffineGrid grid_by_rule(const std::string& rule, float lower, float upper, int bits) {
+  const RealRange real{lower, upper - lower};
+  const float largest = std::max(std::abs(lower), std::abs(upper));
+  const std::int32_t half = bits > 0 ? 1 << (bits - 1) : 0;
+  if (rule == "affine") return affine_grid(real, bits);
+  if (rule == "anchored") return anchored_affine_grid(real, bits);
+  if (rule == "symmetric narrow") return symmetric_grid(largest, bits, SymmetricCodes::narrow);
+  if (rule == "symmetric full") return symmetric_grid(largest, bits, SymmetricCodes::full);
+  if (rule == "constant") return constant_grid(lower);
+  if (rule == "torch affine") return torch_affine_grid(lower, upper, 0, (1 << bits) - 1);
+  if (rule == "torch symmetric") return torch_symmetric_grid(lower, upper, -half, half - 1, 0.0f);
+  if (rule == "onnx dynamic") return onnx_dynamic_grid(lower, upper);
+  FAIL("unknown rule '" << rule << "'");
+  return {};
+}
+
+}  // namespace
+
+TEST_CASE("every fake quantization on the numerics page comes out as written", "[kernels][page]") {
+  const auto all = examples("x");
+  CHECK(all.size() >= 25);
+  for (const auto& [line, row] : all) {
+    CAPTURE(line);
+    const auto [qmin, qmax] = codes(row.at("codes"));
+    const AffineGrid grid{number(row.at("scale")), number(row.at("zero point")), qmin, qmax};
+    const float x = number(row.at("x"));
+    const auto result = fake_quantize({x}, grid, rounding(row.at("rounding")));
+    std::int32_t code = 0;
+    quantize_cpu(&x, &code, whole_tensor(1), &grid, rounding(row.at("rounding")));
+    CHECK(code == std::stoi(row.at("code")));
+    // Bits, so that −0 differs from 0.
+    CHECK(std::bit_cast<std::uint32_t>(result.y[0]) ==
+          std::bit_cast<std::uint32_t>(number(row.at("y"))));
+    CHECK((passes(result, 0) ? "passes" : "blocked") == row.at("gradient"));
+  }
+}
+
+TEST_CASE("every grid on the numerics page follows from its range", "[kernels][page]") {
+  const auto all = examples("rule");
+  CHECK(all.size() >= 18);
+  for (const auto& [line, row] : all) {
+    CAPTURE(line);
+    const AffineGrid grid = grid_by_rule(row.at("rule"), number(row.at("lower")),
+                                         number(row.at("upper")), std::stoi(row.at("bits")));
+    CHECK(grid.scale == number(row.at("scale")));
+    CHECK(grid.zero_point == number(row.at("zero point")));
+    CHECK(std::pair<int, int>(grid.qmin, grid.qmax) == codes(row.at("codes")));
+    CHECK(grid.origin == number(row.at("origin")));
+  }
+}
