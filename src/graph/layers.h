@@ -19,7 +19,7 @@ std::vector<std::string> layer_names(const Graph& graph);
 // length of pattern and name whatever the pattern; back references are refused for that.
 class LayerPattern {
  public:
-  static constexpr std::size_t kMaxLength = 500;
+  static constexpr std::size_t kMaxLength = 1000;
 
   // Throws ConfigError with `place` ("file:line:column") and the pattern where it is no regular
   // expression or is longer than kMaxLength.

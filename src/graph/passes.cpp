@@ -53,37 +53,48 @@ void fold_layer(const Node& layer, const Node& norm, const Parameters& from, Par
   }
 }
 
-}  // namespace
-
-Folding fold_batch_norm(const Graph& graph) {
-  const std::vector<NodeId> only_user = only_users(graph);
-  const auto norm_behind = [&](NodeId id) -> NodeId {
-    const NodeId user = only_user[static_cast<std::size_t>(id)];
-    const bool folds =
-        graph.node(id).has_weight() && user >= 0 && graph.node(user).as<BatchNorm>() != nullptr;
-    return folds ? user : -1;
-  };
-
+// `graph` without the batch norms in `norm_behind` (norms_behind()).
+Folding fold(const Graph& graph, const std::vector<NodeId>& norm_behind) {
   Folding out{Graph(graph.name()), {}, {}};
+  const auto new_node = [&](NodeId id) { return out.node_of[static_cast<std::size_t>(id)]; };
   for (NodeId id = 0; id <= graph.output(); ++id) {
     const Node& node = graph.node(id);
-    const bool folded_away = node.as<BatchNorm>() != nullptr && norm_behind(node.inputs[0]) == id;
-    if (folded_away) {
-      out.node_of.push_back(out.node_of[static_cast<std::size_t>(node.inputs[0])]);
+    if (node.as<Input>() != nullptr) {
+      out.node_of.push_back(out.graph.add_input(node.name, node.output));
+      out.folded_norm.push_back(-1);
       continue;
     }
-    const NodeId norm = norm_behind(id);
-    std::vector<NodeId> inputs;
-    for (const NodeId input : node.inputs) {
-      inputs.push_back(out.node_of[static_cast<std::size_t>(input)]);
+    if (norm_behind[static_cast<std::size_t>(node.inputs[0])] == id) {
+      out.node_of.push_back(new_node(node.inputs[0]));
+      continue;
     }
+    const NodeId norm = norm_behind[static_cast<std::size_t>(id)];
+    std::vector<NodeId> inputs;
+    for (const NodeId input : node.inputs) inputs.push_back(new_node(input));
     out.node_of.push_back(
-        node.as<Input>() != nullptr
-            ? out.graph.add_input(node.name, node.output)
-            : out.graph.add(node.name, norm >= 0 ? with_bias(node) : node.attributes, inputs));
+        out.graph.add(node.name, norm >= 0 ? with_bias(node) : node.attributes, std::move(inputs)));
     out.folded_norm.push_back(norm);
   }
   return out;
+}
+
+}  // namespace
+
+std::vector<NodeId> norms_behind(const Graph& graph) {
+  std::vector<NodeId> out = only_users(graph);
+  for (NodeId id = 0; id <= graph.output(); ++id) {
+    NodeId& user = out[static_cast<std::size_t>(id)];
+    const bool normed =
+        graph.node(id).has_weight() && user >= 0 && graph.node(user).as<BatchNorm>() != nullptr;
+    if (!normed) user = -1;
+  }
+  return out;
+}
+
+Folding fold_batch_norm(const Graph& graph) { return fold(graph, norms_behind(graph)); }
+
+Folding keep_batch_norm(const Graph& graph) {
+  return fold(graph, std::vector<NodeId>(graph.nodes().size(), -1));
 }
 
 Parameters fold_parameters(const Folding& folding, const Graph& graph,
@@ -104,8 +115,7 @@ std::vector<bool> fused_relu(const Graph& graph) {
   std::vector<bool> out;
   for (const NodeId user : only_users(graph)) {
     const auto* activation = user >= 0 ? graph.node(user).as<Activation>() : nullptr;
-    out.push_back(activation != nullptr && (activation->kind == ActivationKind::relu ||
-                                            activation->kind == ActivationKind::relu6));
+    out.push_back(activation != nullptr && activation->kind == ActivationKind::relu);
   }
   return out;
 }

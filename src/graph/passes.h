@@ -18,17 +18,23 @@ struct Folding {
   std::vector<NodeId> folded_norm;
 };
 
-// Folds every batch norm that is the only user of a convolution or linear layer, grouped ones too
-// (facts 004 B.1.5). Layers keep their names and gain a bias.
+// For each node the batch norm that is its only user, where the node is a convolution or linear
+// layer; else -1.
+std::vector<NodeId> norms_behind(const Graph& graph);
+
+// Folds norms_behind() into their layers, grouped ones too (facts 004 B.1.5). Layers keep their
+// names and gain a bias.
 Folding fold_batch_norm(const Graph& graph);
+// The folding that folds nothing.
+Folding keep_batch_norm(const Graph& graph);
 
 // The values for `folding.graph`: w·γ/√(σ²+ε) and (b − μ)·γ/√(σ²+ε) + β for each output channel,
 // evaluated in float64 and rounded once; everything else is copied.
 Parameters fold_parameters(const Folding& folding, const Graph& graph,
                            const Parameters& parameters);
 
-// For each node whether its only user is a ReLU or ReLU6: a quantizer there may start its range at
-// 0 and so perform the ReLU (facts 004 B.1.4).
+// For each node whether its only user is a ReLU: a quantizer there may start its range at 0 and so
+// perform the ReLU (facts 004 B.1.4). ReLU6 is none: a range from 0 need not end at 6.
 std::vector<bool> fused_relu(const Graph& graph);
 
 }  // namespace bitsweep::graph

@@ -2,11 +2,11 @@
 // returns the sites; counting, `plan --layers`, calibration and the executors read them.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "config/trial.h"
+#include "graph/count.h"
 #include "graph/graph.h"
 
 namespace bitsweep::quant {
@@ -48,17 +48,14 @@ struct QuantizerSite {
 
 struct SitePlan {
   std::vector<QuantizerSite> sites;  // execution order; a node's weight before its output
+  // Outputs that the scheme has a place for, left in full precision by `"none"`: they count in the
+  // average width.
+  std::vector<graph::NodeId> unquantized_outputs;
+
   const QuantizerSite* find(Place place, graph::NodeId node) const;  // role forward; nullptr = full
 };
 
-// A registered scheme (`quant.scheme`).
-struct Scheme {
-  std::string name;
-  std::string summary;
-  int numerics_version = 1;  // raised when results change (stored with every attempt)
-  // `graph` after the passes that the configuration asks for (batch-norm fold). Throws ConfigError
-  // for a layer rule that matches nothing or a setting that the network cannot have.
-  SitePlan (*plan)(const graph::Graph& graph, const config::QuantConfig& quant) = nullptr;
-};
+// The widths that `plan` gives to `graph`, as counting wants them. Sites with Role::forward only.
+graph::BitTable bit_table(const graph::Graph& graph, const SitePlan& plan);
 
 }  // namespace bitsweep::quant

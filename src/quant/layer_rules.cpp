@@ -1,0 +1,115 @@
+#include "quant/layer_rules.h"
+
+#include <algorithm>
+
+#include "core/check.h"
+#include "core/error.h"
+#include "core/text.h"
+#include "graph/layers.h"
+
+namespace bitsweep::quant {
+namespace {
+
+using config::LayerRule;
+using config::TensorQuantConfig;
+using config::Value;
+
+constexpr std::string_view kWeight = "weight.";
+constexpr std::string_view kActivation = "activation.";
+
+// Values arrive checked against the table of keys (config/schema.h), so that another type here is a
+// programmer's mistake.
+template <typename T>
+const T& checked(const Value& value, std::string_view key) {
+  const T* typed = std::get_if<T>(&value);
+  BITSWEEP_CHECK(typed != nullptr, "layer rule key '{}' has a value of another type", key);
+  return *typed;
+}
+
+struct Override {
+  std::string_view key;
+  void (*apply)(TensorQuantConfig&, const Value&);
+};
+
+const Override kOverrides[] = {
+    {"bits",
+     [](TensorQuantConfig& t, const Value& v) {
+       const auto* bits = std::get_if<std::int64_t>(&v);
+       t.bits = bits != nullptr ? static_cast<int>(*bits) : config::kUnquantizedBits;  // "none"
+     }},
+    {"clipping", [](TensorQuantConfig& t,
+                    const Value& v) { t.clipping = checked<std::string>(v, "clipping"); }},
+    {"granularity",
+     [](TensorQuantConfig& t, const Value& v) {
+       t.granularity = checked<std::string>(v, "granularity") == "channel"
+                           ? config::Granularity::channel
+                           : config::Granularity::tensor;
+     }},
+    {"power_of_two_scale",
+     [](TensorQuantConfig& t, const Value& v) {
+       t.power_of_two_scale = checked<bool>(v, "power_of_two_scale");
+     }},
+    {"quantizer", [](TensorQuantConfig& t,
+                     const Value& v) { t.quantizer = checked<std::string>(v, "quantizer"); }},
+    {"range",
+     [](TensorQuantConfig& t, const Value& v) { t.range = checked<std::string>(v, "range"); }},
+    {"rounding", [](TensorQuantConfig& t,
+                    const Value& v) { t.rounding = checked<std::string>(v, "rounding"); }},
+    {"ties",
+     [](TensorQuantConfig& t, const Value& v) {
+       t.ties = checked<std::string>(v, "ties") == "away" ? config::Ties::away : config::Ties::even;
+     }},
+};
+
+void apply(const LayerRule& rule, LayerSettings& layer) {
+  for (const auto& [key, value] : rule.overrides) {
+    const bool is_weight = std::string_view(key).starts_with(kWeight);
+    const std::string_view prefix = is_weight ? kWeight : kActivation;
+    const auto* found = std::ranges::find_if(kOverrides, [&](const Override& candidate) {
+      return std::string_view(key).starts_with(prefix) &&
+             std::string_view(key).substr(prefix.size()) == candidate.key;
+    });
+    if (found == std::end(kOverrides)) {
+      std::vector<std::string> known;
+      for (const Override& override_ : kOverrides) {
+        known.push_back(std::string(prefix) + std::string(override_.key));
+      }
+      throw ConfigError(
+          fmt::format("{}: {}", rule.place, unknown_name_message("layer rule key", key, known)));
+    }
+    found->apply(is_weight ? layer.weight : layer.activation, value);
+    if (found->key == "bits") {
+      (is_weight ? layer.rule_sets_weight_bits : layer.rule_sets_activation_bits) = true;
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<LayerSettings> resolve_layers(const graph::Graph& graph,
+                                          const config::QuantConfig& quant) {
+  const std::vector<graph::NodeId> layers = graph::layers(graph);
+  std::vector<LayerSettings> out;
+  for (const graph::NodeId node : layers) {
+    out.push_back({node, quant.weight, quant.activation, false, false});
+  }
+  std::vector<bool> decided(layers.size());
+  for (const LayerRule& rule : quant.layers) {
+    const graph::LayerPattern pattern(rule.match, rule.place);
+    bool matched = false;
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+      if (!pattern.matches(graph.node(layers[i]).name)) continue;
+      matched = true;
+      if (!decided[i]) apply(rule, out[i]);
+      decided[i] = true;
+    }
+    if (!matched) {
+      throw ConfigError(fmt::format(
+          "{}: layer pattern '{}' matches no layer of network '{}': {}", rule.place, rule.match,
+          graph.name(), unknown_name_message("layer", rule.match, graph::layer_names(graph))));
+    }
+  }
+  return out;
+}
+
+}  // namespace bitsweep::quant

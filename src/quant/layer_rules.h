@@ -1,0 +1,28 @@
+// [[layer]]: per-layer overrides of quant.weight and quant.activation. Ordered; the first rule
+// whose pattern matches a layer's whole name wins, and no other is asked.
+#pragma once
+
+#include <vector>
+
+#include "config/trial.h"
+#include "graph/graph.h"
+
+namespace bitsweep::quant {
+
+// The settings of one convolution or linear layer.
+struct LayerSettings {
+  graph::NodeId node = -1;
+  config::TensorQuantConfig weight;
+  config::TensorQuantConfig activation;  // of its output
+  // A rule gives the width: it wins over the policies for first and last layer and logits.
+  bool rule_sets_weight_bits = false;
+  bool rule_sets_activation_bits = false;
+};
+
+// One entry per layer of `graph`, in execution order. Throws ConfigError with the rule's place for
+// a rule that matches no layer (with the nearest names), a pattern that is no regular expression,
+// and a key that no layer has.
+std::vector<LayerSettings> resolve_layers(const graph::Graph& graph,
+                                          const config::QuantConfig& quant);
+
+}  // namespace bitsweep::quant

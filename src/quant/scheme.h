@@ -1,0 +1,36 @@
+// Quantization schemes (`quant.scheme`): a file src/quant/<word>.cpp that defines register_<word>()
+// and the word in src/quant/meson.build.
+#pragma once
+
+#include <string>
+
+#include "config/trial.h"
+#include "core/registry.h"
+#include "graph/graph.h"
+#include "graph/passes.h"
+#include "quant/sites.h"
+
+namespace bitsweep::quant {
+
+struct Scheme {
+  std::string name;
+  std::string summary;
+  int numerics_version = 1;       // raised when results change (stored with every attempt)
+  bool folds_batch_norm = false;  // whether quant.fold_batch_norm applies
+  // `graph` is the network after the passes. Throws ConfigError for a layer rule that matches
+  // nothing or a setting that the network cannot have.
+  SitePlan (*plan)(const graph::Graph& graph, const config::QuantConfig& quant) = nullptr;
+};
+
+const Registry<Scheme>& schemes();
+
+// A network after the passes that a configuration asks for, and the sites on it.
+struct PlannedNetwork {
+  graph::Folding folding;  // folding.graph is the network that runs
+  SitePlan sites;          // on folding.graph
+};
+
+// Throws ConfigError for an unknown scheme, and as Scheme::plan.
+PlannedNetwork plan_network(const graph::Graph& graph, const config::QuantConfig& quant);
+
+}  // namespace bitsweep::quant

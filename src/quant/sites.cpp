@@ -1,0 +1,48 @@
+#include "quant/sites.h"
+
+#include <algorithm>
+
+namespace bitsweep::quant {
+namespace {
+
+std::int64_t output_channels(const graph::Node& layer) {
+  const auto* conv = layer.as<graph::Convolution>();
+  return conv != nullptr ? conv->out_channels : layer.as<graph::Linear>()->out_features;
+}
+
+}  // namespace
+
+const QuantizerSite* SitePlan::find(Place place, graph::NodeId node) const {
+  const auto it = std::ranges::find_if(sites, [&](const QuantizerSite& site) {
+    return site.place == place && site.node == node && site.role == Role::forward;
+  });
+  return it == sites.end() ? nullptr : &*it;
+}
+
+graph::BitTable bit_table(const graph::Graph& graph, const SitePlan& plan) {
+  graph::BitTable table(graph.nodes().size());
+  for (const graph::NodeId node : plan.unquantized_outputs) {
+    table[static_cast<std::size_t>(node)].output = {config::kUnquantizedBits};
+  }
+  for (const QuantizerSite& site : plan.sites) {
+    if (site.role != Role::forward) continue;
+    graph::NodeBits& bits = table[static_cast<std::size_t>(site.node)];
+    switch (site.place) {
+      case Place::weight:
+        bits.weight = {site.bits};
+        bits.weight_scales = site.granularity == config::Granularity::channel
+                                 ? output_channels(graph.node(site.node))
+                                 : 1;
+        break;
+      case Place::output:
+        bits.output = {site.bits};
+        break;
+      case Place::edge:
+        bits.edges.emplace_back(site.input, graph::Widths{site.bits});
+        break;
+    }
+  }
+  return table;
+}
+
+}  // namespace bitsweep::quant
