@@ -57,9 +57,25 @@ const Override kOverrides[] = {
                     const Value& v) { t.rounding = checked<std::string>(v, "rounding"); }},
     {"ties",
      [](TensorQuantConfig& t, const Value& v) {
-       t.ties = checked<std::string>(v, "ties") == "away" ? config::Ties::away : config::Ties::even;
+       const auto& word = checked<std::string>(v, "ties");
+       t.ties = std::nullopt;  // "by_path"
+       if (word == "even") t.ties = config::Ties::even;
+       if (word == "away") t.ties = config::Ties::away;
      }},
 };
+
+// A width of its own from a list of one per layer; nothing where there is no list.
+bool apply_list(TensorQuantConfig& settings, std::size_t layer, std::size_t layers,
+                std::string_view key, std::string_view network) {
+  const auto& list = settings.bits_per_layer;
+  if (list.empty()) return false;
+  if (list.size() != layers) {
+    throw ConfigError(fmt::format("{} has {} entries, network '{}' has {} layers", key, list.size(),
+                                  network, layers));
+  }
+  settings.bits = list[layer];
+  return true;
+}
 
 void apply(const LayerRule& rule, LayerSettings& layer) {
   for (const auto& [key, value] : rule.overrides) {
@@ -79,7 +95,7 @@ void apply(const LayerRule& rule, LayerSettings& layer) {
     }
     found->apply(is_weight ? layer.weight : layer.activation, value);
     if (found->key == "bits") {
-      (is_weight ? layer.rule_sets_weight_bits : layer.rule_sets_activation_bits) = true;
+      (is_weight ? layer.own_weight_bits : layer.own_activation_bits) = true;
     }
   }
 }
@@ -90,8 +106,13 @@ std::vector<LayerSettings> resolve_layers(const graph::Graph& graph,
                                           const config::QuantConfig& quant) {
   const std::vector<graph::NodeId> layers = graph::layers(graph);
   std::vector<LayerSettings> out;
-  for (const graph::NodeId node : layers) {
-    out.push_back({node, quant.weight, quant.activation, false, false});
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    LayerSettings layer{layers[i], quant.weight, quant.activation};
+    layer.own_weight_bits =
+        apply_list(layer.weight, i, layers.size(), "quant.weight.bits", graph.name());
+    layer.own_activation_bits =
+        apply_list(layer.activation, i, layers.size(), "quant.activation.bits", graph.name());
+    out.push_back(std::move(layer));
   }
   std::vector<bool> decided(layers.size());
   for (const LayerRule& rule : quant.layers) {

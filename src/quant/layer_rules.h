@@ -1,5 +1,6 @@
-// [[layer]]: per-layer overrides of quant.weight and quant.activation. Ordered; the first rule
-// whose pattern matches a layer's whole name wins, and no other is asked.
+// Settings of single layers: width lists (`bits = [8, 4, …]`, one per layer) and, above them, the
+// rules of [[layer]]. Rules are ordered; the first whose pattern matches a layer's whole name wins,
+// and no other is asked.
 #pragma once
 
 #include <vector>
@@ -14,9 +15,10 @@ struct LayerSettings {
   graph::NodeId node = -1;
   config::TensorQuantConfig weight;
   config::TensorQuantConfig activation;  // of its output
-  // A rule gives the width: it wins over the policies for first and last layer and logits.
-  bool rule_sets_weight_bits = false;
-  bool rule_sets_activation_bits = false;
+  // A list or rule gives this layer's width: it wins over the policies for first layer, last layer
+  // and logits.
+  bool own_weight_bits = false;
+  bool own_activation_bits = false;
 };
 
 // One entry per layer of `graph`, in execution order. Throws ConfigError with the rule's place for

@@ -39,13 +39,17 @@ config::QuantConfig aciq(int weight_bits, int activation_bits) {
   return quant;
 }
 
+// As the preset submission2019 resolves (config/presets.cpp).
 config::QuantConfig submission2019(int weight_bits, int activation_bits, Granularity granularity,
                                    Statistics statistics = Statistics::calibrated) {
   auto quant = aciq(weight_bits, activation_bits);
-  quant.preset = "submission2019";
   quant.weight.granularity = quant.activation.granularity = granularity;
-  quant.sites.first_activation_bits.kind = config::SiteBits::Kind::preset;
+  quant.weight.ties = quant.activation.ties = std::nullopt;
   quant.calibration.statistics = statistics;
+  if (statistics == Statistics::dynamic) quant.activation.range = "sample_mean";
+  if (statistics == Statistics::calibrated && activation_bits == 4) {
+    quant.sites.first_activation_bits = 8;
+  }
   return quant;
 }
 
@@ -122,9 +126,8 @@ TEST_CASE("logits are 8 bits per tensor between the extreme batch minimum and ma
   CHECK(Plan(quant).find(Place::output, "linear") == nullptr);
 }
 
-TEST_CASE("without a preset ties are even and ranges extremes, whatever the granularity") {
+TEST_CASE("ties are even and ranges extremes unless said otherwise, whatever the granularity") {
   auto quant = aciq(4, 4);
-  quant.calibration.statistics = Statistics::dynamic;
   for (const auto granularity : {Granularity::tensor, Granularity::channel}) {
     quant.weight.granularity = quant.activation.granularity = granularity;
     const Plan plan(quant);
@@ -136,7 +139,7 @@ TEST_CASE("without a preset ties are even and ranges extremes, whatever the gran
   }
 }
 
-TEST_CASE("submission2019 rounds away from zero per tensor unclipped, and to even elsewhere") {
+TEST_CASE("ties by path round away from zero per tensor unclipped, and to even elsewhere") {
   const Plan tensor(submission2019(4, 4, Granularity::tensor));
   CHECK(tensor.weight("layer1.0.conv1").ties == Ties::away);
   CHECK(tensor.output("layer1.0.conv1").ties == Ties::away);
@@ -154,32 +157,50 @@ TEST_CASE("submission2019 rounds away from zero per tensor unclipped, and to eve
   CHECK(Plan(clipped).output("layer1.0.conv1").ties == Ties::away);
 }
 
-TEST_CASE(
-    "submission2019 has an 8-bit first activation only with 4 bits and calibrated statistics") {
-  const QuantizerSite special = Plan(submission2019(8, 4, Granularity::channel)).output("conv1");
+TEST_CASE("a width of the first activation makes it per tensor and unclipped") {
+  auto quant = submission2019(8, 4, Granularity::channel);
+  quant.activation.clipping = "laplace";
+  const QuantizerSite special = Plan(quant).output("conv1");
   CHECK(special.bits == 8);
   CHECK(special.granularity == Granularity::tensor);
+  CHECK(special.clipping == "none");
   CHECK(special.ties == Ties::away);
   CHECK(special.half_range);
-  const Plan dynamic(submission2019(8, 4, Granularity::channel, Statistics::dynamic));
-  CHECK(dynamic.output("conv1").bits == 4);
-  CHECK(dynamic.output("conv1").granularity == Granularity::channel);
-  CHECK(Plan(submission2019(8, 5, Granularity::channel)).output("conv1").bits == 5);
-  auto same = submission2019(8, 4, Granularity::channel);
-  same.sites.first_activation_bits.kind = config::SiteBits::Kind::same;
-  CHECK(Plan(same).output("conv1").bits == 4);
-  same.sites.first_activation_bits = {config::SiteBits::Kind::bits, 6};
-  CHECK(Plan(same).output("conv1").bits == 6);
-  CHECK(Plan(same).output("conv1").granularity == Granularity::tensor);
+  quant.sites.first_activation_bits.reset();
+  const QuantizerSite same = Plan(quant).output("conv1");
+  CHECK(same.bits == 4);
+  CHECK(same.granularity == Granularity::channel);
+  CHECK(same.clipping == "laplace");
 }
 
-TEST_CASE("submission2019 averages extremes over samples where dynamic and per tensor") {
-  const auto range = [](Granularity granularity, Statistics statistics) {
-    return Plan(submission2019(4, 4, granularity, statistics)).output("layer1.0.conv2").range;
+TEST_CASE("means of sample extremes apply to sites per tensor alone, and never to the logits") {
+  const auto range = [](Granularity granularity, Statistics statistics, const char* node) {
+    return Plan(submission2019(4, 4, granularity, statistics)).output(node).range;
   };
-  CHECK(range(Granularity::tensor, Statistics::dynamic) == RangeRule::sample_mean);
-  CHECK(range(Granularity::tensor, Statistics::calibrated) == RangeRule::minmax);
-  CHECK(range(Granularity::channel, Statistics::dynamic) == RangeRule::minmax);
+  CHECK(range(Granularity::tensor, Statistics::dynamic, "layer1.0.conv2") ==
+        RangeRule::sample_mean);
+  CHECK(range(Granularity::tensor, Statistics::calibrated, "layer1.0.conv2") == RangeRule::minmax);
+  CHECK(range(Granularity::channel, Statistics::dynamic, "layer1.0.conv2") == RangeRule::minmax);
+  CHECK(range(Granularity::tensor, Statistics::dynamic, "linear") == RangeRule::batch_extreme);
+}
+
+TEST_CASE("a width list gives every layer its own, logits included, below the layer rules") {
+  auto quant = aciq(4, 4);
+  quant.weight.bits_per_layer.assign(20, 5);
+  quant.weight.bits_per_layer[0] = 3;
+  quant.activation.bits_per_layer.assign(20, 6);
+  quant.activation.bits_per_layer[19] = 7;
+  quant.layers = {rule("layer1.0.conv1", "weight.bits", std::int64_t{2})};
+  const Plan plan(quant);
+  CHECK(plan.weight("conv1").bits == 3);
+  CHECK(plan.weight("layer1.0.conv1").bits == 2);
+  CHECK(plan.weight("linear").bits == 5);
+  CHECK(plan.output("conv1").bits == 6);
+  CHECK(plan.output("linear").bits == 7);
+  quant.weight.bits_per_layer.pop_back();
+  CHECK_THROWS_MATCHES(Plan(quant), ConfigError,
+                       MessageMatches(ContainsSubstring("quant.weight.bits has 19 entries") &&
+                                      ContainsSubstring("20 layers")));
 }
 
 TEST_CASE("bits none leaves the whole class in full precision") {
