@@ -73,6 +73,11 @@ Json pack(std::span<const double> data, std::vector<std::int64_t> shape);
 Json pack(std::span<const std::int32_t> data, std::vector<std::int64_t> shape);
 Json pack(std::span<const std::uint8_t> data, std::vector<std::int64_t> shape);
 
+// What a handler answers for a field that a later issue brings: an object with the key kNotYet. The
+// runner reports it.
+inline constexpr const char* kNotYet = "not_yet";
+Json not_yet(const std::string& brought_by);
+
 // What differs between an answer and what the case expects, one sentence each; empty if nothing.
 // The answer has the shape of `expect`; surplus fields are ignored. How a rule of `tolerance` is
 // found for a field: by the innermost name that a rule names, else `*`, else the longest rule name
