@@ -9,8 +9,9 @@ namespace bitsweep::sweep {
 BoundCondition::BoundCondition(const Condition& condition, const std::vector<Column>& columns)
     : condition_(&condition) {
   for (const std::string& name : condition.expression.names()) {
-    const auto column = std::find_if(columns.begin(), columns.end(),
-                                     [&](const Column& c) { return c.is_named && c.label == name; });
+    const auto column = std::find_if(columns.begin(), columns.end(), [&](const Column& c) {
+      return c.is_named && c.label == name;
+    });
     if (column != columns.end()) {
       names_.push_back({Source::column, static_cast<std::size_t>(column - columns.begin())});
     } else if (name == "name") {
@@ -30,10 +31,18 @@ bool BoundCondition::holds(const config::Settings& settings,
   std::vector<const config::Value*> values(names_.size());
   for (std::size_t i = 0; i < names_.size(); ++i) {
     switch (names_[i].source) {
-      case Source::column: values[i] = &axis_values[names_[i].position]; break;
-      case Source::key: values[i] = &settings.get(names_[i].position); break;
-      case Source::name: values[i] = &name_value; break;
-      case Source::nothing: values[i] = nullptr; break;
+      case Source::column:
+        values[i] = &axis_values[names_[i].position];
+        break;
+      case Source::key:
+        values[i] = &settings.get(names_[i].position);
+        break;
+      case Source::name:
+        values[i] = &name_value;
+        break;
+      case Source::nothing:
+        values[i] = nullptr;
+        break;
     }
   }
   return condition_->expression.evaluate(values);

@@ -19,7 +19,8 @@ constexpr int kCollapsed = -1;
 struct BoundAxis {
   const Axis* axis = nullptr;
   std::vector<std::size_t> columns;
-  std::vector<std::string> texts;  // of each point, in trial names: "weight.bits=4,activation.bits=8"
+  std::vector<std::string>
+      texts;  // of each point, in trial names: "weight.bits=4,activation.bits=8"
   std::optional<BoundCondition> when;
   std::vector<config::Assignment> unset;  // all its keys, for a collapsed axis
   bool was_active = false;
@@ -31,7 +32,7 @@ struct BoundExclusion {
   bool has_held = false;
 };
 
-BoundAxis bind(const Axis& axis, std::size_t position, const std::vector<Column>& columns) {
+BoundAxis bind_axis(const Axis& axis, std::size_t position, const std::vector<Column>& columns) {
   BoundAxis out;
   out.axis = &axis;
   for (std::size_t c = 0; c < columns.size(); ++c) {
@@ -90,7 +91,7 @@ class Product {
  public:
   Product(const SweepFile& sweep, Expansion& out) : sweep_(sweep), out_(out) {
     for (std::size_t i = 0; i < sweep.axes.size(); ++i) {
-      axes_.push_back(bind(sweep.axes[i], i, out.columns));
+      axes_.push_back(bind_axis(sweep.axes[i], i, out.columns));
     }
     order_ = walking_order(axes_);
     for (const Exclusion& exclusion : sweep.exclusions) {
@@ -118,9 +119,10 @@ class Product {
     double points = static_cast<double>(seeds_.size());
     for (const BoundAxis& axis : axes_) points *= static_cast<double>(axis.axis->points.size());
     if (points <= kMaxPoints) return;
-    throw ConfigError(fmt::format("{}: the product of the axes and seeds has {:.0f} points; at most "
-                                  "{:.0f} are planned at once",
-                                  sweep_.path.string(), points, kMaxPoints));
+    throw ConfigError(
+        fmt::format("{}: the product of the axes and seeds has {:.0f} points; at most "
+                    "{:.0f} are planned at once",
+                    sweep_.path.string(), points, kMaxPoints));
   }
 
   void descend(std::size_t depth, const config::Settings& settings) {
@@ -229,10 +231,9 @@ class Product {
     for (const BoundExclusion& exclusion : exclusions_) {
       if (exclusion.has_held) continue;
       out_.lints.push_back(
-          {"exclude_never_matches",
-           fmt::format("{}: the [[exclude]] '{}' matches no point",
-                       exclusion.exclusion->condition.place,
-                       exclusion.exclusion->condition.expression.text())});
+          {"exclude_never_matches", fmt::format("{}: the [[exclude]] '{}' matches no point",
+                                                exclusion.exclusion->condition.place,
+                                                exclusion.exclusion->condition.expression.text())});
     }
   }
 

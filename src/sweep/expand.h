@@ -1,5 +1,5 @@
-// A sweep's points: the product of its axes in file order times the seeds, conditions and exclusions
-// applied, included points last. Touches no file and no registry.
+// A sweep's points: the product of its axes in file order times the seeds, conditions and
+// exclusions applied, included points last. Touches no file and no registry.
 #pragma once
 
 #include <cstdint>

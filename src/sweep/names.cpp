@@ -13,11 +13,32 @@ namespace bitsweep::sweep {
 namespace {
 
 // Columns of a trial's row besides axes and configuration keys (interface of `query`).
-constexpr std::array<std::string_view, 26> kResultNames = {
-    "activation_bits_average", "attempt", "bops", "bytes", "canonical", "correct", "device",
-    "failure_class", "group", "images", "images_per_second", "key", "loss", "macs", "message",
-    "name", "needs", "parameters", "peak_memory_bytes", "seconds", "started", "status", "sweep",
-    "top1", "top5", "weight_bits_average"};
+constexpr std::array<std::string_view, 26> kResultNames = {"activation_bits_average",
+                                                           "attempt",
+                                                           "bops",
+                                                           "bytes",
+                                                           "canonical",
+                                                           "correct",
+                                                           "device",
+                                                           "failure_class",
+                                                           "group",
+                                                           "images",
+                                                           "images_per_second",
+                                                           "key",
+                                                           "loss",
+                                                           "macs",
+                                                           "message",
+                                                           "name",
+                                                           "needs",
+                                                           "parameters",
+                                                           "peak_memory_bytes",
+                                                           "seconds",
+                                                           "started",
+                                                           "status",
+                                                           "sweep",
+                                                           "top1",
+                                                           "top5",
+                                                           "weight_bits_average"};
 
 // The last `parts` components of a dotted key.
 std::string_view tail(std::string_view key, int parts) {
@@ -70,9 +91,8 @@ std::vector<Column> columns_of(const SweepFile& sweep) {
       continue;
     }
     for (std::size_t k = 0; k < axis.keys.size(); ++k) {
-      columns.push_back({.label = "",
-                         .axis = i,
-                         .key = axis.form == AxisForm::rows ? static_cast<int>(k) : -1});
+      columns.push_back(
+          {.label = "", .axis = i, .key = axis.form == AxisForm::rows ? static_cast<int>(k) : -1});
       full.push_back(config::schema()[axis.keys[k]].name);
     }
   }
@@ -82,9 +102,9 @@ std::vector<Column> columns_of(const SweepFile& sweep) {
       if (is_reserved(label)) return true;
       for (std::size_t other = 0; other < columns.size(); ++other) {
         if (other == c) continue;
-        if (full[other].empty() ? columns[other].label == label
-                                : full[other] == label || full[other].ends_with(
-                                                              fmt::format(".{}", label))) {
+        if (full[other].empty()
+                ? columns[other].label == label
+                : full[other] == label || full[other].ends_with(fmt::format(".{}", label))) {
           return true;
         }
       }

@@ -16,8 +16,8 @@ namespace bitsweep::sweep {
 struct Column {
   // The axis's name; else the shortest tail of its key that nothing else is called ("weight.bits").
   std::string label;
-  std::size_t axis = 0;  // position in SweepFile::axes
-  int key = -1;          // position in Axis::keys; -1: the value of the point as a whole
+  std::size_t axis = 0;   // position in SweepFile::axes
+  int key = -1;           // position in Axis::keys; -1: the value of the point as a whole
   bool is_named = false;  // by the file: conditions may use the label
 };
 std::vector<Column> columns_of(const SweepFile& sweep);

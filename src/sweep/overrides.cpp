@@ -61,9 +61,10 @@ std::optional<Number> parse_number(std::string_view text) {
 
 void check_range_length(double length, std::string_view text) {
   if (length < 1) {
-    throw ConfigError(fmt::format("{}: the range '{}' is empty; write first..last or "
-                                  "first..last:step (both ends included)",
-                                  kCommandLine, text));
+    throw ConfigError(
+        fmt::format("{}: the range '{}' is empty; write first..last or "
+                    "first..last:step (both ends included)",
+                    kCommandLine, text));
   }
   if (length > static_cast<double>(kMaxRange)) {
     throw ConfigError(fmt::format("{}: the range '{}' has more than {} values", kCommandLine, text,
@@ -90,7 +91,8 @@ std::optional<std::vector<config::Value>> parse_range(std::string_view text) {
     const double length =
         *step == 0 ? 0
                    : std::floor((static_cast<double>(*last) - static_cast<double>(*first)) /
-                                static_cast<double>(*step)) + 1;
+                                static_cast<double>(*step)) +
+                         1;
     check_range_length(length, text);
     for (std::int64_t i = 0; i < static_cast<std::int64_t>(length); ++i) {
       values.emplace_back(*first + i * *step);
@@ -141,9 +143,10 @@ void refuse_hydra(std::string_view key, std::string_view value) {
                                   kCommandLine, value, key, translation));
   }
   if (function == "interval") {
-    throw ConfigError(fmt::format("{}: '{}' asks for a search, which is not available in this "
-                                  "version; write the values: {}=first..last:step",
-                                  kCommandLine, value, key));
+    throw ConfigError(
+        fmt::format("{}: '{}' asks for a search, which is not available in this "
+                    "version; write the values: {}=first..last:step",
+                    kCommandLine, value, key));
   }
   for (const char* other : {"glob", "sort", "shuffle", "tag"}) {
     if (function == other) {
@@ -221,17 +224,15 @@ void pick_points(Axis& axis, const std::vector<config::Value>& values) {
   std::vector<AxisPoint> picked;
   for (const config::Value& value : values) {
     const std::string wanted = name_text(value);
-    const auto it = std::find_if(axis.points.begin(), axis.points.end(), [&](const AxisPoint& p) {
-      return name_text(p.value) == wanted;
-    });
+    const auto it = std::find_if(axis.points.begin(), axis.points.end(),
+                                 [&](const AxisPoint& p) { return name_text(p.value) == wanted; });
     if (it == axis.points.end()) {
       std::vector<std::string> known;
       for (const AxisPoint& point : axis.points) known.push_back(name_text(point.value));
-      throw ConfigError(
-          fmt::format("{}: {} (axis at {})", kCommandLine,
-                      unknown_name_message(axis.form == AxisForm::rows ? "row" : "variant",
-                                           wanted, known),
-                      axis.place));
+      throw ConfigError(fmt::format(
+          "{}: {} (axis at {})", kCommandLine,
+          unknown_name_message(axis.form == AxisForm::rows ? "row" : "variant", wanted, known),
+          axis.place));
     }
     picked.push_back(*it);
   }
@@ -318,9 +319,10 @@ Override parse_override(std::string_view argument) {
   refuse_hydra(out.key, right);
   for (const std::string_view part : split_values(right, argument)) {
     if (part.empty()) {
-      throw ConfigError(fmt::format("{}: '{}' has an empty value; write {}=\"\" for an empty text, "
-                                    "--without {} to remove the key",
-                                    kCommandLine, argument, out.key, out.key));
+      throw ConfigError(
+          fmt::format("{}: '{}' has an empty value; write {}=\"\" for an empty text, "
+                      "--without {} to remove the key",
+                      kCommandLine, argument, out.key, out.key));
     }
     if (auto range = parse_range(part)) {
       out.values.insert(out.values.end(), range->begin(), range->end());

@@ -1,4 +1,5 @@
-// What the command line changes in a sweep: `key=value`, `key=2,3,4`, `key=4..8:2`, `--without KEY`.
+// What the command line changes in a sweep: `key=value`, `key=2,3,4`, `key=4..8:2`, `--without
+// KEY`.
 #pragma once
 
 #include <span>

@@ -20,7 +20,7 @@ void add_key(Axis& axis, config::KeyIndex key) {
   if (!axis.sets(key)) axis.keys.push_back(key);
 }
 
-void read_values(TableReader& reader, Axis& axis) {
+void read_values(const TableReader& reader, Axis& axis) {
   axis.form = AxisForm::values;
   const std::string name = reader.required_text("key");
   const config::Place place = reader.entry("key")->place();
@@ -36,7 +36,7 @@ void read_values(TableReader& reader, Axis& axis) {
   }
 }
 
-void read_rows(TableReader& reader, Axis& axis) {
+void read_rows(const TableReader& reader, Axis& axis) {
   axis.form = AxisForm::rows;
   const std::filesystem::path folder = std::filesystem::path(reader.file()).parent_path();
   std::vector<std::string> names;
@@ -52,9 +52,9 @@ void read_rows(TableReader& reader, Axis& axis) {
   for (const config::Value& element : reader.required_list("rows")) {
     const auto* row = element.as<config::List>();
     if (row == nullptr || row->size() != names.size()) {
-      reader.refuse("rows", fmt::format("the row {} has {} values; expected {}, one for each key",
-                                        config::format_value(element), row ? row->size() : 1,
-                                        names.size()));
+      reader.refuse(
+          "rows", fmt::format("the row {} has {} values; expected {}, one for each key",
+                              config::format_value(element), row ? row->size() : 1, names.size()));
     }
     AxisPoint point;
     std::vector<std::string> shown;
@@ -68,12 +68,12 @@ void read_rows(TableReader& reader, Axis& axis) {
   }
 }
 
-void read_variants(TableReader& reader, const config::Entry& table, Axis& axis) {
+void read_variants(const TableReader& reader, const config::Entry& table, Axis& axis) {
   axis.form = AxisForm::variants;
   if (axis.name.empty()) reader.refuse("name", "an axis of variants needs a name");
   std::set<std::string> names;
   for (const config::Entry* entry : tables_under(table, "variant")) {
-    TableReader variant(*entry, "[[axis.variant]]");
+    const TableReader variant(*entry, "[[axis.variant]]", {"name", "set"});
     AxisPoint point;
     const std::string name = variant.required_text("name");
     if (!names.insert(name).second) variant.refuse("name", "another variant has this name");
@@ -81,7 +81,6 @@ void read_variants(TableReader& reader, const config::Entry& table, Axis& axis) 
     if (const config::Entry* set = variant.entry("set")) {
       point.set = config::read_assignments(*set);
     }
-    variant.finish();
     for (const config::Assignment& assignment : point.set) {
       refuse_seed(assignment.key, *assignment.place);
       add_key(axis, assignment.key);
@@ -92,7 +91,8 @@ void read_variants(TableReader& reader, const config::Entry& table, Axis& axis) 
 }
 
 Axis read_axis(const config::Entry& table) {
-  TableReader reader(table, "[[axis]]");
+  const TableReader reader(table, "[[axis]]",
+                           {"name", "key", "values", "keys", "rows", "variant", "when"});
   Axis axis;
   axis.place = reader.place();
   axis.name = reader.text("name").value_or("");
@@ -112,23 +112,22 @@ Axis read_axis(const config::Entry& table) {
   } else {
     read_variants(reader, table, axis);
   }
-  reader.entry("when");  // read once all axes are known
-  reader.finish();
   return axis;
 }
 
 void check_axis_name(const Axis& axis) {
   if (axis.name.empty()) return;
   if (!is_plain_name(axis.name) || std::isdigit(static_cast<unsigned char>(axis.name.front()))) {
-    throw ConfigError(fmt::format("{}: an axis cannot be called '{}'; expected letters, digits and "
-                                  ". _ -, the first a letter",
-                                  axis.place, axis.name));
+    throw ConfigError(
+        fmt::format("{}: an axis cannot be called '{}'; expected letters, digits and "
+                    ". _ -, the first a letter",
+                    axis.place, axis.name));
   }
   const auto key = config::find_key(axis.name);
   const bool is_own_key = axis.form == AxisForm::values && key && axis.sets(*key);
   if (is_reserved(axis.name) || (key && !is_own_key)) {
-    throw ConfigError(fmt::format("{}: an axis cannot be called '{}': every result has that already",
-                                  axis.place, axis.name));
+    throw ConfigError(fmt::format(
+        "{}: an axis cannot be called '{}': every result has that already", axis.place, axis.name));
   }
 }
 
@@ -136,9 +135,10 @@ void check_axis_name(const Axis& axis) {
 
 void refuse_seed(config::KeyIndex key, const config::Place& place) {
   if (config::schema()[key].name == "seed") {
-    throw ConfigError(fmt::format("{}: seeds are no axis (they are averaged over); write [seeds] "
-                                  "values = […]",
-                                  place));
+    throw ConfigError(
+        fmt::format("{}: seeds are no axis (they are averaged over); write [seeds] "
+                    "values = […]",
+                    place));
   }
 }
 

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <array>
 #include <set>
 
 #include "core/error.h"
@@ -13,15 +12,35 @@ namespace bitsweep::sweep {
 namespace {
 
 // Where a published number comes from and how it was printed: kept as written, never computed with.
-constexpr std::array<const char*, 18> kDetails = {
-    "document",     "table",           "source",        "note",
-    "grade",        "dataset",         "model",         "method",
-    "config",       "decimals",        "tolerance_basis", "needs",
-    "needs_weights", "baseline",       "delta_points",  "outcome",
-    "value_below_percent", "composition"};
-constexpr std::array<const char*, 2> kPrinted = {"published_error_percent", "published_speedup"};
+const std::vector<std::string> kDetails = {"document",
+                                           "table",
+                                           "source",
+                                           "note",
+                                           "grade",
+                                           "dataset",
+                                           "model",
+                                           "method",
+                                           "config",
+                                           "decimals",
+                                           "needs",
+                                           "needs_weights",
+                                           "baseline",
+                                           "outcome",
+                                           "composition",
+                                           "delta_points",
+                                           "tolerance_basis",
+                                           "value_below_percent",
+                                           "published_error_percent",
+                                           "published_speedup"};
 
-void read_value(TableReader& reader, Claim& claim) {
+std::vector<std::string> claim_keys() {
+  std::vector<std::string> keys = {"id",    "where",         "metric",    "requires",
+                                   "value", "value_percent", "tolerance", "tolerance_percent"};
+  keys.insert(keys.end(), kDetails.begin(), kDetails.end());
+  return keys;
+}
+
+void read_value(const TableReader& reader, Claim& claim) {
   const auto value = reader.number("value");
   const auto tolerance = reader.number("tolerance");
   const auto value_percent = reader.number("value_percent");
@@ -54,10 +73,10 @@ Condition read_condition(const config::Entry& entry, std::string_view key,
                          std::span<const std::string> names) {
   const auto* text = entry.value() ? entry.value()->as<std::string>() : nullptr;
   if (text == nullptr) {
-    throw ConfigError(fmt::format("{}: {} = {} is not allowed; expected a condition in quotation "
-                                  "marks, such as 'quant.weight.bits == 4'",
-                                  entry.place(), key,
-                                  config::format_value(config::to_value(entry))));
+    throw ConfigError(
+        fmt::format("{}: {} = {} is not allowed; expected a condition in quotation "
+                    "marks, such as 'quant.weight.bits == 4'",
+                    entry.place(), key, config::format_value(config::to_value(entry))));
   }
   return {config::Expression::parse(*text, entry.place(), names), entry.place()};
 }
@@ -70,7 +89,7 @@ std::vector<Claim> read_claims(const config::Entry& root, std::span<const std::s
   std::vector<Claim> claims;
   std::set<std::string> ids;
   for (const config::Entry* table : tables_under(root, "paper")) {
-    TableReader reader(*table, "[[paper]]");
+    const TableReader reader(*table, "[[paper]]", claim_keys());
     Claim claim;
     claim.place = reader.place();
     claim.id = reader.required_text("id");
@@ -84,14 +103,11 @@ std::vector<Claim> read_claims(const config::Entry& root, std::span<const std::s
     }
     read_value(reader, claim);
     claim.details = nlohmann::json::object();
-    const auto keep = [&](const char* key) {
+    for (const std::string& key : kDetails) {
       if (const auto* entry = reader.entry(key)) {
         claim.details[key] = config::to_json(config::to_value(*entry));
       }
-    };
-    for (const char* key : kDetails) keep(key);
-    for (const char* key : kPrinted) keep(key);
-    reader.finish();
+    }
     claims.push_back(std::move(claim));
   }
   return claims;
@@ -101,7 +117,7 @@ std::vector<TableLayout> read_table_layouts(const config::Entry& root,
                                             std::span<const std::string> names) {
   std::vector<TableLayout> layouts;
   for (const config::Entry* table : tables_under(root, "table")) {
-    TableReader reader(*table, "[[table]]");
+    const TableReader reader(*table, "[[table]]", {"title", "rows", "columns", "metric", "where"});
     TableLayout layout;
     layout.place = reader.place();
     layout.title = reader.text("title").value_or("");
@@ -112,7 +128,6 @@ std::vector<TableLayout> read_table_layouts(const config::Entry& root,
     if (const auto* where = reader.entry("where")) {
       layout.where = read_condition(*where, "where", names);
     }
-    reader.finish();
     layouts.push_back(std::move(layout));
   }
   return layouts;

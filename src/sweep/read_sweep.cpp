@@ -28,9 +28,10 @@ std::string read_name(const config::Document& document) {
   if (name == nullptr) {
     const std::string stem = document.path.stem().string();
     if (is_plain_name(stem)) return stem;
-    throw ConfigError(fmt::format("{}: the file has no name, and its own is none ({}); add name = "
-                                  "\"…\"",
-                                  document.path.string(), kPlainName));
+    throw ConfigError(
+        fmt::format("{}: the file has no name, and its own is none ({}); add name = "
+                    "\"…\"",
+                    document.path.string(), kPlainName));
   }
   const auto* text = name->value() ? name->value()->as<std::string>() : nullptr;
   if (text == nullptr || !is_plain_name(*text)) {
@@ -44,11 +45,10 @@ std::vector<Exclusion> read_exclusions(const config::Entry& root,
                                        const std::vector<std::string>& names) {
   std::vector<Exclusion> exclusions;
   for (const config::Entry* table : tables_under(root, "exclude")) {
-    TableReader reader(*table, "[[exclude]]");
+    const TableReader reader(*table, "[[exclude]]", {"if", "reason"});
     const config::Entry* condition = reader.entry("if");
     if (condition == nullptr) reader.refuse("if", "expected the condition of what is left out");
     Exclusion exclusion{read_condition(*condition, "if", names), reader.required_text("reason")};
-    reader.finish();
     exclusions.push_back(std::move(exclusion));
   }
   return exclusions;
@@ -58,7 +58,7 @@ std::vector<Inclusion> read_inclusions(const config::Entry& root) {
   std::vector<Inclusion> inclusions;
   std::set<std::string> names;
   for (const config::Entry* table : tables_under(root, "include")) {
-    TableReader reader(*table, "[[include]]");
+    const TableReader reader(*table, "[[include]]", {"name", "set"});
     Inclusion inclusion;
     inclusion.place = reader.place();
     inclusion.name = reader.required_text("name");
@@ -69,7 +69,6 @@ std::vector<Inclusion> read_inclusions(const config::Entry& root) {
     if (const config::Entry* set = reader.entry("set")) {
       inclusion.set = config::read_assignments(*set);
     }
-    reader.finish();
     for (const config::Assignment& set : inclusion.set) refuse_seed(set.key, *set.place);
     inclusions.push_back(std::move(inclusion));
   }
@@ -79,18 +78,16 @@ std::vector<Inclusion> read_inclusions(const config::Entry& root) {
 std::vector<std::int64_t> read_seeds(const config::Entry& root) {
   const config::Entry* table = root.find("seeds");
   if (table == nullptr) return {};
-  TableReader reader(*table, "[seeds]");
+  const TableReader reader(*table, "[seeds]", {"values"});
   std::vector<std::int64_t> seeds;
   const config::Key& key = config::schema()[config::require_key("seed", reader.place())];
   for (const config::Value& value : reader.required_list("values")) {
-    const config::Value seed =
-        config::checked_value(key, value, reader.entry("values")->place());
+    const config::Value seed = config::checked_value(key, value, reader.entry("values")->place());
     seeds.push_back(std::get<std::int64_t>(seed));
   }
   if (std::set<std::int64_t>(seeds.begin(), seeds.end()).size() != seeds.size()) {
     reader.refuse("values", "a seed stands there twice");
   }
-  reader.finish();
   return seeds;
 }
 
@@ -98,7 +95,7 @@ std::vector<Stage> read_stages(const config::Document& document) {
   std::vector<Stage> stages;
   std::set<std::string> names;
   for (const config::Entry* table : tables_under(document.root, "stage")) {
-    TableReader reader(*table, "[[stage]]");
+    const TableReader reader(*table, "[[stage]]", {"name", "base", "set"});
     Stage stage;
     stage.place = reader.place();
     stage.name = reader.required_text("name");
@@ -115,7 +112,6 @@ std::vector<Stage> read_stages(const config::Document& document) {
         stage.settings.apply(assignment);
       }
     }
-    reader.finish();
     stages.push_back(std::move(stage));
   }
   return stages;
@@ -124,18 +120,19 @@ std::vector<Stage> read_stages(const config::Document& document) {
 void refuse_search(const config::Entry& root) {
   for (const std::string_view word : {"search", "prune"}) {
     if (const config::Entry* entry = root.find(word)) {
-      throw ConfigError(fmt::format("{}: [{}] is not available in this version; write the points as "
-                                    "[[axis]] tables",
-                                    entry->place(), word));
+      throw ConfigError(
+          fmt::format("{}: [{}] is not available in this version; write the points as "
+                      "[[axis]] tables",
+                      entry->place(), word));
     }
   }
 }
 
 // Refuses whatever is no part of a sweep file, trial keys outside [trial] among it.
 void check_sweep_keys(const config::Document& document) {
-  static const std::vector<std::string> known = {"axis",  "base",   "budget", "exclude", "include",
-                                                 "layer", "name",   "paper",  "schema",  "seeds",
-                                                 "stage", "table",  "trial"};
+  static const std::vector<std::string> known = {"axis",  "base",  "budget", "exclude", "include",
+                                                 "layer", "name",  "paper",  "schema",  "seeds",
+                                                 "stage", "table", "trial"};
   for (const config::EntryItem& item : *document.root.table()) {
     if (std::find(known.begin(), known.end(), item.key) != known.end()) continue;
     const bool is_trial_key =
@@ -144,8 +141,8 @@ void check_sweep_keys(const config::Document& document) {
                  item.key.starts_with(fmt::format("{}.", key.substr(0, key.find('.'))));
         });
     if (is_trial_key) {
-      throw ConfigError(fmt::format("{}: '{}' stands under [trial] in a sweep", item.place(),
-                                    item.key));
+      throw ConfigError(
+          fmt::format("{}: '{}' stands under [trial] in a sweep", item.place(), item.key));
     }
     throw ConfigError(
         fmt::format("{}: {}", item.place(), unknown_name_message("table or key", item.key, known)));

@@ -32,9 +32,9 @@ enum class AxisForm { values, rows, variants };
 
 struct Axis {
   AxisForm form = AxisForm::values;
-  std::string name;                     // "" where the file gives none
-  std::vector<config::KeyIndex> keys;   // that its points set, each once; one for AxisForm::values
-  std::vector<AxisPoint> points;  // never empty
+  std::string name;                    // "" where the file gives none
+  std::vector<config::KeyIndex> keys;  // that its points set, each once; one for AxisForm::values
+  std::vector<AxisPoint> points;       // never empty
   std::optional<Condition> when;
   config::Place place;
 
@@ -80,7 +80,7 @@ struct TableLayout {
   std::vector<std::string> rows;     // axes or configuration keys
   std::vector<std::string> columns;  // likewise; empty: one column
   std::string metric;
-  std::optional<Condition> where;    // every trial where absent
+  std::optional<Condition> where;  // every trial where absent
   config::Place place;
 };
 
@@ -88,7 +88,7 @@ struct SweepFile {
   std::filesystem::path path;  // as given
   std::string text;            // as read
   std::string name;
-  bool is_recipe = false;      // trial tables at top level: a sweep of one
+  bool is_recipe = false;  // trial tables at top level: a sweep of one
 
   // default < preset < `base` < [trial] (or the recipe itself), the sweep's [[layer]] rules first.
   config::Settings trial;
@@ -99,7 +99,6 @@ struct SweepFile {
   std::vector<Stage> stages;
   std::vector<Claim> claims;
   std::vector<TableLayout> tables;
-
 };
 
 // Throws ConfigError with file, line and column for whatever the file cannot mean, DataError where

@@ -5,25 +5,33 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/check.h"
 #include "core/error.h"
 #include "core/text.h"
 
 namespace bitsweep::sweep {
 
-TableReader::TableReader(const config::Entry& entry, std::string what)
-    : entry_(entry), what_(std::move(what)) {
+TableReader::TableReader(const config::Entry& entry, std::string what,
+                         std::vector<std::string> known)
+    : entry_(entry), what_(std::move(what)), known_(std::move(known)) {
   if (entry_.table() == nullptr) {
     throw ConfigError(fmt::format("{}: {} = {} is not allowed; expected a table", entry_.place(),
                                   what_, config::format_value(config::to_value(entry_))));
   }
+  for (const config::EntryItem& item : *entry_.table()) {
+    if (std::find(known_.begin(), known_.end(), item.key) != known_.end()) continue;
+    throw ConfigError(fmt::format("{}: {}", item.place(),
+                                  unknown_name_message("key of " + what_, item.key, known_)));
+  }
 }
 
-const config::Entry* TableReader::entry(std::string_view key) {
-  if (std::find(known_.begin(), known_.end(), key) == known_.end()) known_.emplace_back(key);
+const config::Entry* TableReader::entry(std::string_view key) const {
+  BITSWEEP_CHECK(std::find(known_.begin(), known_.end(), key) != known_.end(),
+                 "{} is read for a key '{}' that it does not know", what_, key);
   return entry_.find(key);
 }
 
-std::optional<std::string> TableReader::text(std::string_view key) {
+std::optional<std::string> TableReader::text(std::string_view key) const {
   const config::Entry* found = entry(key);
   if (found == nullptr) return std::nullopt;
   const auto* text = found->value() ? found->value()->as<std::string>() : nullptr;
@@ -31,12 +39,12 @@ std::optional<std::string> TableReader::text(std::string_view key) {
   return *text;
 }
 
-std::string TableReader::required_text(std::string_view key) {
+std::string TableReader::required_text(std::string_view key) const {
   if (auto found = text(key)) return *std::move(found);
   refuse(key, "expected a text in quotation marks");
 }
 
-std::optional<double> TableReader::number(std::string_view key) {
+std::optional<double> TableReader::number(std::string_view key) const {
   const config::Entry* found = entry(key);
   if (found == nullptr) return std::nullopt;
   if (found->value() == nullptr || !config::is_number(*found->value()) ||
@@ -46,7 +54,7 @@ std::optional<double> TableReader::number(std::string_view key) {
   return config::to_real(*found->value());
 }
 
-config::List TableReader::required_list(std::string_view key) {
+config::List TableReader::required_list(std::string_view key) const {
   const config::Entry* found = entry(key);
   const config::Value value = found ? config::to_value(*found) : config::Value();
   const auto* list = value.as<config::List>();
@@ -54,7 +62,7 @@ config::List TableReader::required_list(std::string_view key) {
   return *list;
 }
 
-std::vector<std::string> TableReader::texts(std::string_view key) {
+std::vector<std::string> TableReader::texts(std::string_view key) const {
   const config::Entry* found = entry(key);
   if (found == nullptr) return {};
   const auto* list = found->value() ? found->value()->as<config::List>() : nullptr;
@@ -65,14 +73,6 @@ std::vector<std::string> TableReader::texts(std::string_view key) {
     out.push_back(*element.as<std::string>());
   }
   return out;
-}
-
-void TableReader::finish() const {
-  for (const config::EntryItem& item : *entry_.table()) {
-    if (std::find(known_.begin(), known_.end(), item.key) != known_.end()) continue;
-    throw ConfigError(fmt::format("{}: {}", item.place(),
-                                  unknown_name_message("key of " + what_, item.key, known_)));
-  }
 }
 
 void TableReader::refuse(std::string_view key, std::string_view why) const {
