@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "graph/count.h"
+#include "graph/layers.h"
 #include "models/model.h"
 
 using namespace bitsweep;
@@ -31,6 +32,28 @@ TEST_CASE("ToyNet has the published parameters and operations") {
   CHECK(total.parameters == 203'626);
   CHECK(total.madds_published == 25'601'536);
   CHECK(total.macs == 25'265'152);
+}
+
+TEST_CASE("ToyNet's published weight storage follows from its width lists") {
+  // Facts 002 A.5 and A.7; entries: stem, blocks 1 to 10, header, fc; 32 leaves float32.
+  const auto g = build_model(model("toynet"), 10);
+  const auto storage = [&](const std::vector<int>& widths) {
+    graph::BitTable table(g.nodes().size());
+    for (const graph::NodeId layer : graph::layers(g)) {
+      const std::string& name = g.node(layer).name;
+      std::size_t entry = 0;
+      if (name.starts_with("cells.")) entry = 1 + static_cast<std::size_t>(name[6] - '0');
+      if (name == "header.conv") entry = 11;
+      if (name == "fc") entry = 12;
+      if (widths[entry] != 32) table[static_cast<std::size_t>(layer)].weight = {widths[entry]};
+    }
+    return graph::count(g, table).total.bytes();
+  };
+  CHECK(storage({32, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 16, 16}) == 240'848);
+  CHECK(storage({32, 8, 6, 6, 6, 6, 6, 6, 8, 8, 8, 16, 16}) == 227'616);
+  CHECK(storage({32, 8, 6, 6, 6, 6, 6, 6, 6, 6, 6, 16, 16}) == 200'560);
+  CHECK(storage({8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8}) == 201'664);
+  CHECK(storage(std::vector<int>(13, 32)) == 806'656);
 }
 
 TEST_CASE("ResNet20 with shortcut B has the published parameters and operations") {
