@@ -66,7 +66,7 @@ void describe_model(const models::Model& model, const Options& options) {
 
 void describe_key(const config::Key& key) {
   fmt::print("{}: {}\ntakes {}\n", key.name, key.doc, config::expected(key));
-  fmt::print("default {}\n", key.fallback.is_set() ? config::to_text(key.fallback) : "(unset)");
+  fmt::print("default {}\n", key.fallback.is_set() ? config::format_value(key.fallback) : "(unset)");
   if (!key.used_when.empty()) fmt::print("used when {}\n", key.used_when);
   if (key.later) std::puts("not available in this version");
   if (!key.later_words.empty()) {
@@ -87,7 +87,7 @@ void describe_preset(const config::Preset& preset) {
   fmt::print("{}: settings of scheme {} ({}); explicit keys win over it\n", preset.name,
              preset.scheme, preset.source);
   for (const config::PresetRule& rule : preset.rules) {
-    fmt::print("  {} = {}{}\n", rule.key, config::to_text(rule.value),
+    fmt::print("  {} = {}{}\n", rule.key, config::format_value(rule.value),
                rule.when.empty() ? "" : fmt::format("   when {}", rule.when));
   }
 }
