@@ -28,6 +28,7 @@ class Totals:
 
 
 def add_test(totals, test):
+    name = test["name"].split(" / ")[-1]
     output = test.get("stdout", "") + "\n" + test.get("stderr", "")
     golden, catch = GOLDEN.search(output), CATCH.search(output)
     before = totals.failed
@@ -42,9 +43,9 @@ def add_test(totals, test):
         totals.add(1, 0, 0)
     elif test["result"] == "SKIP":
         totals.add(0, 0, 1)
-    totals.skips += [f"{test['name'].split(' / ')[-1]}: {what}" for what in SKIPPED.findall(output)]
+    totals.skips += [f"{name}: {what}" for what in SKIPPED.findall(output)]
     if test["result"] not in ("OK", "EXPECTEDFAIL", "SKIP"):
-        totals.failures.append(f"{test['name'].split(' / ')[-1]} ({test['result'].lower()})")
+        totals.failures.append(f"{name} ({test['result'].lower()})")
         if totals.failed == before:  # a crash or a timeout, after which nothing was counted
             totals.failed += 1
 
