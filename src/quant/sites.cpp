@@ -12,9 +12,9 @@ std::int64_t output_channels(const graph::Node& layer) {
 
 }  // namespace
 
-const QuantizerSite* SitePlan::find(Place place, graph::NodeId node) const {
+const QuantizerSite* SitePlan::find(Place place, graph::NodeId node, Role role) const {
   const auto it = std::ranges::find_if(sites, [&](const QuantizerSite& site) {
-    return site.place == place && site.node == node && site.role == Role::forward;
+    return site.place == place && site.node == node && site.role == role;
   });
   return it == sites.end() ? nullptr : &*it;
 }
@@ -40,6 +40,8 @@ graph::BitTable bit_table(const graph::Graph& graph, const SitePlan& plan) {
       case Place::edge:
         bits.edges.emplace_back(site.input, graph::Widths{site.bits});
         break;
+      case Place::gradient:
+        break;  // gradients are neither stored nor read by inference
     }
   }
   return table;

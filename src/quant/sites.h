@@ -12,14 +12,17 @@
 namespace bitsweep::quant {
 
 enum class Place {
-  weight,  // the weight of node `node`
-  output,  // the output of node `node`, seen by every user (documents 002, 004)
-  edge,    // input `input` of node `node`, seen by this user alone (document 001)
+  weight,    // the weight of node `node`
+  output,    // the output of node `node`, seen by every user (documents 002, 004)
+  edge,      // input `input` of node `node`, seen by this user alone (document 001)
+  gradient,  // the gradient that arrives at the output of node `node` (document 000)
 };
 
-// The roles of document 000: a convolution or linear layer quantizes its operands apart for the
-// forward pass and for each gradient. Post-training schemes use `forward` alone.
-enum class Role { forward, weight_backward, input_backward, grad_input, grad_weight };
+// What a quantized operand is used for. The six roles of document 000 for a convolution or linear
+// layer: its weight for `forward` and `backward` (the product that gives the input's gradient), its
+// input (an edge) for `forward` and `backward` (the product that gives the weight's gradient), and
+// the arriving gradient for `grad_input` and `grad_weight`. Other schemes use `forward` alone.
+enum class Role { forward, backward, grad_input, grad_weight };
 
 // How the lower and upper end of an activation range are found.
 enum class RangeRule {
@@ -52,7 +55,8 @@ struct SitePlan {
   // average width.
   std::vector<graph::NodeId> unquantized_outputs;
 
-  const QuantizerSite* find(Place place, graph::NodeId node) const;  // role forward; nullptr = full
+  // nullptr: full precision.
+  const QuantizerSite* find(Place place, graph::NodeId node, Role role = Role::forward) const;
 };
 
 // The widths that `plan` gives to `graph`, as counting wants them. Sites with Role::forward only.
