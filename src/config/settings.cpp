@@ -45,7 +45,7 @@ Assignment assignment(std::string_view key, Value value, const Place& place,
           folder.empty() ? nullptr : std::make_shared<const std::filesystem::path>(folder)};
 }
 
-Settings::Settings() : values_(schema().size()), origins_(schema().size()) {}
+Settings::Settings() : explicit_(schema().size()) {}
 
 void Settings::set(std::string_view key, Value value, const Place& place,
                    const std::filesystem::path& folder) {
@@ -53,8 +53,8 @@ void Settings::set(std::string_view key, Value value, const Place& place,
 }
 
 void Settings::apply(const Assignment& assignment) {
-  values_[assignment.key] = assignment.value;
-  origins_[assignment.key] = {assignment.place, assignment.folder};
+  explicit_[assignment.key] =
+      assignment.value.is_set() ? std::make_shared<const Assignment>(assignment) : nullptr;
   if (assignment.key == preset_key()) {
     const auto* name = assignment.value.as<std::string>();
     preset_ = name ? &bound_preset(*name) : nullptr;
@@ -66,7 +66,7 @@ void Settings::unset(std::string_view key) { set(key, Value(), "unset"); }
 const Value& Settings::get(std::string_view key) const { return get(require_key(key, "settings")); }
 
 const Value& Settings::get(KeyIndex key) const {
-  if (values_[key].is_set()) return values_[key];
+  if (explicit_[key]) return explicit_[key]->value;
   if (const Value* value = preset_value(key)) return *value;
   return schema()[key].fallback;
 }
@@ -87,21 +87,20 @@ bool Settings::is_explicit(std::string_view key) const {
 
 Place Settings::place_of(std::string_view key) const {
   const KeyIndex position = require_key(key, "settings");
-  if (is_explicit(position)) return *origins_[position].place;
-  if (preset_value(position)) return "preset " + format_bare(values_[preset_key()]);
+  if (is_explicit(position)) return *explicit_[position]->place;
+  if (preset_value(position)) return "preset " + format_bare(get(preset_key()));
   return "default";
 }
 
 const std::filesystem::path& Settings::folder_of(std::string_view key) const {
   static const std::filesystem::path none;
   const KeyIndex position = require_key(key, "settings");
-  const auto& folder = origins_[position].folder;
-  return is_explicit(position) && folder ? *folder : none;
+  return is_explicit(position) && explicit_[position]->folder ? *explicit_[position]->folder : none;
 }
 
 nlohmann::json Settings::to_json() const {
   auto out = nlohmann::json::object();
-  for (KeyIndex key = 0; key < values_.size(); ++key) {
+  for (KeyIndex key = 0; key < explicit_.size(); ++key) {
     out[schema()[key].name] = config::to_json(get(key));
   }
   auto& rules = out["layer"] = nlohmann::json::array();

@@ -21,11 +21,11 @@ struct BoundPreset;
 // identity.
 using Place = std::string;
 
-// A checked value for one key, ready to be applied to many settings. Shares its place.
+// A checked value for one key, ready to be applied to many settings, which share its place.
 struct Assignment {
   KeyIndex key = 0;
   Value value;
-  std::shared_ptr<const Place> place;
+  std::shared_ptr<const Place> place;                   // never null
   std::shared_ptr<const std::filesystem::path> folder;  // of the file it stands in; null: none
 };
 
@@ -53,7 +53,7 @@ class Settings {
   // Every key unset: its default applies.
   Settings();
 
-  // assignment() and apply() in one. Setting a value of monostate unsets.
+  // assignment() and apply() in one. A value of monostate unsets.
   void set(std::string_view key, Value value, const Place& place,
            const std::filesystem::path& folder = {});
   void apply(const Assignment& assignment);
@@ -65,7 +65,7 @@ class Settings {
   const Value& get(KeyIndex key) const;
 
   bool is_explicit(std::string_view key) const;
-  bool is_explicit(KeyIndex key) const { return values_[key].is_set(); }
+  bool is_explicit(KeyIndex key) const { return explicit_[key] != nullptr; }
   // Where it was set, "default" or "preset NAME".
   Place place_of(std::string_view key) const;
   // Folder of the file in which a path was written; empty where it came from the command line.
@@ -80,14 +80,11 @@ class Settings {
   static Settings from_json(const nlohmann::json& flat);
 
  private:
-  struct Origin {
-    std::shared_ptr<const Place> place;
-    std::shared_ptr<const std::filesystem::path> folder;
-  };
   const Value* preset_value(KeyIndex key) const;
 
-  std::vector<Value> values_;    // explicit ones, by position in schema()
-  std::vector<Origin> origins_;  // likewise
+  // By position in schema(), null where unset. Shared between copies: a sweep copies its base ten
+  // thousand times and changes a few keys of each.
+  std::vector<std::shared_ptr<const Assignment>> explicit_;
   const BoundPreset* preset_ = nullptr;
 };
 
