@@ -1,0 +1,186 @@
+#include "run/decide.h"
+
+#include <algorithm>
+#include <set>
+
+#include "core/text.h"
+#include "quant/scheme.h"
+
+namespace bitsweep::run {
+namespace {
+
+// Failures that another attempt may not repeat: the machine's, not the configuration's.
+bool is_transient(const std::string& failure_class) {
+  return failure_class.rfind("crash", 0) == 0 || failure_class == "oom_host" ||
+         failure_class == "oom_cuda" || failure_class == "data" || failure_class == "preempted";
+}
+
+Decision decide_one(const sweep::PlannedTrial& trial, const store::TrialState& state,
+                    const DecideOptions& options) {
+  Decision out;
+  out.successes_seen = state.successes;
+  if (state.status == store::Status::ok) {
+    const auto current = numerics_version(trial.settings);
+    const bool newer = state.numerics_version != current && !state.numerics_version.is_null();
+    if (options.force) {
+      out.reason = "done; again because of --force";
+    } else if (options.rerun_numerics && newer) {
+      out.reason = fmt::format("done with numerics {}, now {}", state.numerics_version.dump(),
+                               current.dump());
+    } else {
+      out.action = Action::done;
+      out.reason = state.seconds ? "done in " + format_duration(*state.seconds) : "done";
+      if (newer) {
+        out.reason += fmt::format(" with numerics {}, now {}: --rerun-triggers numerics",
+                                  state.numerics_version.dump(), current.dump());
+      }
+      return out;
+    }
+  }
+  if (!trial.unavailable.empty() || trial.has_needs) {
+    out.action = Action::blocked;
+    out.reason = trial.unavailable.empty() ? "needs files that are not there" : trial.unavailable;
+    return out;
+  }
+  if (state.status == store::Status::ok) return out;
+  if (state.status == store::Status::running) {
+    out.action = Action::running;
+    out.reason = "another run is at it";
+  } else if (state.status == store::Status::failed) {
+    out.reason = fmt::format("attempt {} failed: {}: {}", state.attempts, state.failure_class,
+                             state.message);
+    if (options.rerun_failed || options.force) {
+      out.reason += "; again as asked";
+    } else if (!is_transient(state.failure_class)) {
+      out.action = Action::failed;
+      out.reason += "; --rerun-failed runs it again";
+    }
+  } else if (state.status == store::Status::preempted) {
+    out.reason = "stopped before it was done";
+  } else {
+    out.reason = "not run yet";
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string_view to_string(Action action) {
+  switch (action) {
+    case Action::run: return "run";
+    case Action::done: return "done";
+    case Action::failed: return "failed";
+    case Action::running: return "running";
+    case Action::blocked: return "blocked";
+  }
+  BITSWEEP_CHECK(false, "action {}", static_cast<int>(action));
+}
+
+std::vector<Decision> decide(const sweep::Plan& plan, const store::Store* store,
+                             const DecideOptions& options) {
+  std::vector<std::string> keys;
+  keys.reserve(plan.trials.size());
+  for (const auto& trial : plan.trials) keys.push_back(trial.identity.key);
+  const auto states =
+      store != nullptr ? store->state_of(keys) : std::vector<store::TrialState>(keys.size());
+  std::vector<Decision> out;
+  out.reserve(keys.size());
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    out.push_back(decide_one(plan.trials[i], states[i], options));
+  }
+  return out;
+}
+
+nlohmann::json numerics_version(const config::Settings& settings) {
+  const auto* scheme = settings.get("quant.scheme").as<std::string>();
+  nlohmann::json out = nlohmann::json::object();
+  if (scheme != nullptr) {
+    out["scheme." + *scheme] = quant::schemes().get(*scheme).numerics_version;
+  }
+  return out;
+}
+
+std::vector<std::string> changed_keys(const nlohmann::json& before, const nlohmann::json& after) {
+  std::set<std::string> keys;
+  for (const auto* side : {&before, &after}) {
+    for (const auto& [key, value] : side->items()) keys.insert(key);
+  }
+  std::vector<std::string> out;
+  for (const std::string& key : keys) {
+    const auto a = before.value(key, nlohmann::json());
+    const auto b = after.value(key, nlohmann::json());
+    if (a != b) out.push_back(fmt::format("{}: {} → {}", key, a.dump(), b.dump()));
+  }
+  return out;
+}
+
+std::string nearest_known(const sweep::PlannedTrial& trial, const std::vector<nlohmann::json>& rows) {
+  const nlohmann::json wanted = trial.settings.to_json();
+  const nlohmann::json* best = nullptr;
+  std::vector<std::string> best_changes;
+  for (const auto& row : rows) {
+    if (row.at("key") == trial.identity.key || row.at("status") == "queued") continue;
+    nlohmann::json known = nlohmann::json::object();
+    for (const auto& [key, value] : wanted.items()) known[key] = row.value(key, nlohmann::json());
+    auto changes = changed_keys(known, wanted);
+    if (best == nullptr || changes.size() < best_changes.size()) {
+      best = &row;
+      best_changes = std::move(changes);
+    }
+  }
+  if (best == nullptr) return "";
+  constexpr std::size_t kShown = 6;
+  const std::size_t count = best_changes.size();
+  if (count > kShown) best_changes.resize(kShown);
+  std::string text = best_changes.empty() ? "a file that it reads" : join(best_changes, "; ");
+  if (count > kShown) text += fmt::format("; and {} more", count - kShown);
+  return fmt::format("against {} {}: {}", best->at("key").get<std::string>().substr(0, 12),
+                     best->at("name").get<std::string>(), text);
+}
+
+store::SweepRecord sweep_record(const sweep::LoadedPlan& loaded) {
+  store::SweepRecord out;
+  out.name = loaded.plan.name;
+  out.text = loaded.sweep.text;
+  out.sha256 = loaded.plan.sweep_sha256;
+  out.plan = sweep::plan_to_json(loaded.plan);
+  for (const sweep::Claim& claim : loaded.sweep.claims) {
+    if (!claim.value) continue;  // the source prints no number: nothing to hold against
+    store::ClaimRecord record;
+    record.id = claim.id;
+    if (claim.where) record.where = claim.where->expression.text();
+    record.metric = claim.metric;
+    record.value = *claim.value;
+    record.tolerance = claim.tolerance;
+    if (claim.requires_) record.requires_ = claim.requires_->expression.text();
+    record.details = claim.details;
+    out.claims.push_back(std::move(record));
+  }
+  return out;
+}
+
+std::vector<store::TrialRecord> trial_records(const sweep::LoadedPlan& loaded) {
+  std::vector<store::TrialRecord> out;
+  const sweep::Plan& plan = loaded.plan;
+  for (std::size_t i = 0; i < plan.trials.size(); ++i) {
+    const sweep::PlannedTrial& trial = plan.trials[i];
+    store::TrialRecord record;
+    record.key = trial.identity.key;
+    record.canonical = trial.identity.canonical;
+    record.config = trial.settings.to_json();
+    record.seed = static_cast<std::uint64_t>(trial.seed);
+    store::Membership membership;
+    membership.sweep = plan.name;
+    membership.name = trial.name;
+    membership.group = trial.group;
+    membership.ordinal = static_cast<std::int64_t>(i);
+    for (std::size_t c = 0; c < plan.columns.size(); ++c) {
+      membership.axes.emplace_back(plan.columns[c].label, config::to_json(trial.axis_values[c]));
+    }
+    record.memberships.push_back(std::move(membership));
+    out.push_back(std::move(record));
+  }
+  return out;
+}
+
+}  // namespace bitsweep::run

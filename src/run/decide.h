@@ -1,0 +1,55 @@
+// Which trials of a plan run, and why: what the database knows, held against what is asked.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "store/store.h"
+#include "sweep/plan.h"
+
+namespace bitsweep::run {
+
+enum class Action {
+  run,      // by the next `run`
+  done,     // has a successful attempt: cached
+  failed,   // failed in a way that would repeat itself; --rerun-failed runs it
+  running,  // another supervisor is at it; `run` waits for it
+  blocked,  // needs a file, or something that this version cannot do
+};
+std::string_view to_string(Action action);
+
+struct Decision {
+  Action action = Action::run;
+  std::string reason;  // one phrase: "not run yet", "attempt 1 crashed: …"
+  std::int64_t successes_seen = 0;
+};
+
+struct DecideOptions {
+  bool force = false;         // done trials run again
+  bool rerun_failed = false;
+  bool rerun_numerics = false;  // done trials whose method has a newer numerics_version run again
+};
+
+// One decision a trial of `plan`. `store`: nullptr where there is no database yet.
+std::vector<Decision> decide(const sweep::Plan& plan, const store::Store* store,
+                             const DecideOptions& options);
+
+// The numerics_version of every method that the trial uses: {"scheme.aciq": 1}. Stored with each
+// attempt.
+nlohmann::json numerics_version(const config::Settings& settings);
+
+// "quant.weight.bits: 4 → 8", for each key in which two flat configurations differ; sorted.
+std::vector<std::string> changed_keys(const nlohmann::json& before, const nlohmann::json& after);
+
+// For --why: how a trial that was never run differs from the most similar one of the same sweep that
+// was. "" where there is none.
+std::string nearest_known(const sweep::PlannedTrial& trial, const std::vector<nlohmann::json>& rows);
+
+// A sweep and its trials as the store keeps them.
+store::SweepRecord sweep_record(const sweep::LoadedPlan& loaded);
+std::vector<store::TrialRecord> trial_records(const sweep::LoadedPlan& loaded);
+
+}  // namespace bitsweep::run
