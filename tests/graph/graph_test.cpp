@@ -3,6 +3,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_exception.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
+#include <nlohmann/json.hpp>
 
 #include "blocks.h"
 #include "core/error.h"
@@ -241,4 +242,22 @@ TEST_CASE("a network's listing names every node with what it reads") {
                        ContainsSubstring("conv 3x3 stride 2 pad 1 (input)"));
   CHECK_THAT(text, ContainsSubstring("add (b.bn, shortcut)"));
   CHECK_THAT(text, ContainsSubstring("zero_pad_shortcut stride 2 channels +8 +8"));
+}
+
+TEST_CASE("JSON rows carry counts for every module and widths for layers alone") {
+  OneInput net({16, 32, 32});
+  shortcut_a_block(net.g, net.x);
+  const Counts counts = count(net.g);
+  REQUIRE(counts.layers.size() == 4);
+  const auto conv = to_json(net.g, counts.layers[0]);
+  CHECK(conv.at("name") == "a.conv");
+  CHECK(conv.at("op") == "conv");
+  CHECK(conv.at("output_shape") == nlohmann::json{32, 16, 16});
+  CHECK(conv.at("macs") == 32 * 16 * 16 * 16 * 9);
+  CHECK(conv.at("bops") == 32 * 16 * 16 * 16 * 9 * 1024);
+  const auto norm = to_json(net.g, counts.layers[1]);
+  CHECK(norm.at("parameters") == 64);
+  CHECK_FALSE(norm.contains("weight_bits"));
+  CHECK(to_json(counts.total).at("bytes") == counts.total.bytes());
+  CHECK(to_json(net.g).at("nodes").size() == net.g.nodes().size());
 }
