@@ -1,16 +1,17 @@
 // Run folders, the truth that the database indexes: <runs>/<key>/<number>/ holds
-//   attempt.json   by the supervisor, at the start: trial, memberships, device, command, fingerprint
-//   events.jsonl   by the supervisor, as they come: the worker's events (run/protocol.h)
-//   result.json    by the worker, atomically and last: metrics, layers, bitmaps, fingerprint
-//   top1.bitmap    by the worker, before result.json
-//   failure.json   by the supervisor where there is no result: class, message, exit code or signal
-//   lock, supervisor.lock   held by the worker and the supervisor while they live
+//   attempt.json   by the supervisor, at the start: trial, memberships, device, command,
+//   fingerprint events.jsonl   by the supervisor, as they come: the worker's events
+//   (run/protocol.h) result.json    by the worker, atomically and last: metrics, layers, bitmaps,
+//   fingerprint top1.bitmap    by the worker, before result.json failure.json   by the supervisor
+//   where there is no result: class, message, exit code or signal lock, supervisor.lock   held by
+//   the worker and the supervisor while they live
 // One reader serves finishing, reconciling, rebuilding and importing, so that they cannot differ.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -18,11 +19,15 @@
 
 namespace bitsweep::store {
 
+inline constexpr const char* kWorkerLockFile = "lock";
+inline constexpr const char* kSupervisorLockFile = "supervisor.lock";
+
 // Trial and attempt as the folder tells them. Without result.json and failure.json the status is
 // `running`. Throws DataError naming the file and what is wrong with it.
 std::pair<TrialRecord, AttemptRecord> read_attempt_folder(const std::filesystem::path& folder);
 
-// attempt.json alone (at the start), and failure.json alone.
+// attempt.json alone (at the start), and failure.json alone. A failure sets aside a result that
+// stands there (as result.json.refused): it was damaged, or came from a worker given up.
 void write_attempt_file(const std::filesystem::path& folder, const TrialRecord& trial,
                         const AttemptRecord& attempt);
 void write_failure_file(const std::filesystem::path& folder, const Failure& failure,
@@ -34,6 +39,11 @@ void write_attempt_folder(const std::filesystem::path& folder, const TrialRecord
 
 // Whether no living process holds the folder's locks.
 bool is_abandoned(const std::filesystem::path& folder);
+
+// What an attempt became whose processes died: what its result.json says, else preempted (and
+// failure.json says so). `known` is what the database held, for a folder that has vanished.
+AttemptRecord resolve_abandoned(const std::filesystem::path& folder, const TrialRecord& trial,
+                                const AttemptRecord& known);
 
 // <runs>/<key>/<number> for every attempt folder, sorted by key and number.
 std::vector<std::filesystem::path> attempt_folders(const std::filesystem::path& runs);

@@ -22,19 +22,19 @@ Status status_from_string(std::string_view name);  // throws StoreError
 // One published number to hold a sweep's trials against ([[paper]]), as fractions.
 struct ClaimRecord {
   std::string id;
-  std::string where;     // expression
+  std::string where;  // expression
   std::string metric;
   double value = 0;
   double tolerance = 0;
-  std::string requires_;  // expression; "" where there is none
+  std::string requires_;                              // expression; "" where there is none
   nlohmann::json details = nlohmann::json::object();  // document, table, note, … as written
   friend bool operator==(const ClaimRecord&, const ClaimRecord&) = default;
 };
 
 struct SweepRecord {
   std::string name;
-  std::string text;    // the sweep file as read
-  std::string sha256;  // of `text`
+  std::string text;                                // the sweep file as read
+  std::string sha256;                              // of `text`
   nlohmann::json plan = nlohmann::json::object();  // the frozen plan (sweep::plan_to_json)
   std::vector<ClaimRecord> claims;
   friend bool operator==(const SweepRecord&, const SweepRecord&) = default;
@@ -43,8 +43,8 @@ struct SweepRecord {
 // A trial's place in one sweep. A trial may stand in several sweeps, once in each.
 struct Membership {
   std::string sweep;
-  std::string name;   // "sweep/axis=value,…"
-  std::string group;  // the name without its seed: what means are taken over
+  std::string name;          // "sweep/axis=value,…"
+  std::string group;         // the name without its seed: what means are taken over
   std::int64_t ordinal = 0;  // position in the plan
   std::vector<std::pair<std::string, nlohmann::json>> axes;  // label → value, in file order
   friend bool operator==(const Membership&, const Membership&) = default;
@@ -64,7 +64,7 @@ struct Failure {
   std::string message;        // one sentence
   std::optional<int> exit_code;
   std::optional<int> signal;
-  nlohmann::json details;     // null where there are none
+  nlohmann::json details;  // null where there are none
   friend bool operator==(const Failure&, const Failure&) = default;
 };
 
@@ -104,27 +104,44 @@ struct AttemptRecord {
   std::optional<std::int64_t> finished_ms;
   std::optional<double> seconds;  // of work, as the worker measured it
   std::optional<std::uint64_t> peak_memory_bytes;
-  std::string device;             // "cpu", "cuda:0"
-  std::string command;            // what was typed
+  std::string device;               // "cpu", "cuda:0"
+  std::string command;              // what was typed
   nlohmann::json numerics_version;  // as the worker gave it; null before
   nlohmann::json fingerprint = nlohmann::json::object();
   nlohmann::json finals = nlohmann::json::object();  // metric → number
   std::vector<MetricPoint> series;
-  nlohmann::json layers = nlohmann::json::array();   // one object a layer
+  nlohmann::json layers = nlohmann::json::array();  // one object a layer
   std::vector<Bitmap> bitmaps;
   std::vector<Artifact> artifacts;
   friend bool operator==(const AttemptRecord&, const AttemptRecord&) = default;
 };
 
-// {"schema_version": 1, "key", "canonical", "config", "seed", "memberships": […], "attempts": […]}:
-// a line of a report's `trials.jsonl`. Bitmaps are given by evaluation, images and digest; their
-// bits are left out. from_json throws DataError naming the field that is missing or ill-typed.
-nlohmann::json to_json(const TrialRecord& trial, const std::vector<AttemptRecord>& attempts);
-std::pair<TrialRecord, std::vector<AttemptRecord>> trial_from_json(const nlohmann::json& line);
+// Whether `text` is 64 lower-case hexadecimal digits.
+bool is_trial_key(std::string_view text);
 
+// JSON of each record. The *_from_json throw nlohmann::json::exception for a field that is missing
+// or of another type and DataError for a value that cannot be; who knows the file adds its name.
 nlohmann::json to_json(const Membership& membership);
-Membership membership_from_json(const nlohmann::json& json);
+Membership membership_from_json(const nlohmann::json& object);
 nlohmann::json to_json(const ClaimRecord& claim);
-ClaimRecord claim_from_json(const nlohmann::json& json);
+ClaimRecord claim_from_json(const nlohmann::json& object);
+nlohmann::json to_json(const Failure& failure);
+Failure failure_from_json(const nlohmann::json& object);
+nlohmann::json to_json(const MetricPoint& point);  // a value that is not finite is null
+MetricPoint metric_point_from_json(const nlohmann::json& object);
+nlohmann::json to_json(const Artifact& artifact);
+Artifact artifact_from_json(const nlohmann::json& object);
+nlohmann::json finals_from_json(const nlohmann::json& object);  // metric → number or null, checked
+nlohmann::json to_json(const TrialRecord& trial);
+TrialRecord trial_from_json(const nlohmann::json& object);
+// Bitmaps are given by evaluation, images and digest; their bits are left out.
+nlohmann::json to_json(const AttemptRecord& attempt);
+AttemptRecord attempt_from_json(const std::string& key, const nlohmann::json& object);
+
+// A line of a report's `trials.jsonl`: {"schema_version": 1, "key", "canonical", "config", "seed",
+// "memberships": […], "attempts": […]}. Reading throws DataError alone.
+nlohmann::json to_json(const TrialRecord& trial, const std::vector<AttemptRecord>& attempts);
+std::pair<TrialRecord, std::vector<AttemptRecord>> trial_with_attempts_from_json(
+    const nlohmann::json& line);
 
 }  // namespace bitsweep::store

@@ -27,7 +27,7 @@ enum class Access {
 
 // What is known of one trial: enough for `plan` and `run` to decide.
 struct TrialState {
-  bool known = false;        // the database has this key
+  bool known = false;  // the database has this key
   Status status = Status::queued;
   std::int64_t attempts = 0;  // all of them
   std::int64_t failures = 0;  // attempts that failed (not: preempted) since the last success
@@ -47,15 +47,15 @@ struct Attempt {
 };
 
 struct AttemptStart {
-  std::string device;       // "cpu", "cuda:0"
-  std::string command;      // what was typed
+  std::string device;                                     // "cpu", "cuda:0"
+  std::string command;                                    // what was typed
   nlohmann::json fingerprint = nlohmann::json::object();  // so far
 };
 
 // Which trials, and how much of each row is built.
 struct RowFilter {
-  std::string sweep;               // "" = all; a trial of several sweeps shows its newest membership
-  std::vector<std::string> keys;   // empty = all
+  std::string sweep;  // "" = all; a trial of several sweeps shows the alphabetically first
+  std::vector<std::string> keys;  // empty = all
   // Columns to build; empty = all. Leaving out configuration keys is what makes `ls` fast.
   std::vector<std::string> columns;
 };
@@ -121,8 +121,8 @@ class Store {
   std::vector<std::string> sweep_names() const;
   std::optional<SweepRecord> sweep(std::string_view name) const;
 
-  TrialRecord trial(std::string_view key) const;                      // throws ConfigError
-  std::vector<AttemptRecord> attempts(std::string_view key) const;    // by number
+  TrialRecord trial(std::string_view key) const;                    // throws ConfigError
+  std::vector<AttemptRecord> attempts(std::string_view key) const;  // by number
   // The attempt that a trial's row shows: its latest successful, else its latest.
   std::optional<AttemptRecord> shown_attempt(std::string_view key) const;
   // Of the latest successful attempt; nothing where there is none or only its digest is known.

@@ -13,6 +13,11 @@ CREATE TABLE configurations (
   config    TEXT NOT NULL                -- flat JSON, defaults included, unset null
 ) STRICT;
 
+-- Every configuration key that some trial has: tells a column of `config` from a metric.
+CREATE TABLE configuration_keys (
+  name TEXT NOT NULL PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE sweeps (
   name    TEXT NOT NULL PRIMARY KEY,
   text    TEXT NOT NULL,                 -- the sweep file as read
@@ -175,5 +180,5 @@ SELECT sweep, id, "where", metric, value, tolerance, requires, details FROM clai
 
 CREATE VIEW v_layers AS
 SELECT attempts.key AS key, attempts.number AS attempt, layers.position AS position,
-       layers.layer ->> '$.name' AS name, layers.layer AS layer
+       json_extract(layers.layer, '$.name') AS name, layers.layer AS layer
 FROM layers JOIN attempts ON attempts.id = layers.attempt;
