@@ -84,7 +84,9 @@ void add_data(std::vector<Key>& keys) {
                   .type = Type::path,
                   .doc = "its folder; unset: the data search path",
                   .role = Role::nothing});
-  keys.push_back(count("data.train_images", {}, kCalibrated, "training images; unset: all"));
+  keys.push_back(count("data.train_images", {},
+                       std::string(kCalibrated) + " and quant.calibration.source == \"train\"",
+                       "training images; unset: all"));
   keys.push_back(count("data.test_images", {}, "", "test images; unset: all"));
   keys.push_back(count("data.validation_images", {}, kTrains,
                        "training images held back for validation; unset: none"));

@@ -20,22 +20,22 @@ std::vector<Key> sorted_rows() {
   return keys;
 }
 
-// The keys that share the longest leading table with `name`, or the top-level tables.
-std::vector<std::string> siblings(std::string_view name) {
-  for (std::string_view table = name;;) {
-    const auto dot = table.rfind('.');
-    if (dot == std::string_view::npos) break;
-    table = table.substr(0, dot);
-    std::vector<std::string> out;
-    for (const std::string& key : key_names()) {
-      if (key.starts_with(fmt::format("{}.", table))) out.push_back(key);
-    }
-    if (!out.empty()) return out;
-  }
+// What stands directly inside the innermost existing table that `name` points into: keys, and
+// tables with a trailing dot and star.
+std::vector<std::string> neighbours(std::string_view name) {
+  std::string table;  // with its dot; "" the top level
+  const auto is_in_table = [&](const std::string& key) { return key.starts_with(table); };
+  do {
+    const auto dot = name.rfind('.');
+    name = dot == std::string_view::npos ? std::string_view() : name.substr(0, dot);
+    table = name.empty() ? "" : fmt::format("{}.", name);
+  } while (!table.empty() && std::ranges::none_of(key_names(), is_in_table));
   std::vector<std::string> out;
   for (const std::string& key : key_names()) {
-    std::string top = key.substr(0, key.find('.'));
-    if (out.empty() || out.back() != top) out.push_back(std::move(top));
+    if (!is_in_table(key)) continue;
+    const auto dot = key.find('.', table.size());
+    std::string shown = dot == std::string::npos ? key : key.substr(0, dot) + ".*";
+    if (out.empty() || out.back() != shown) out.push_back(std::move(shown));
   }
   return out;
 }
@@ -85,7 +85,7 @@ KeyIndex require_key(std::string_view name, std::string_view place) {
   const auto near = nearest_name(name, key_names());
   throw ConfigError(fmt::format("{}: unknown key '{}'{}; known here: {}", place, name,
                                 near ? fmt::format(" (did you mean '{}'?)", *near) : "",
-                                join(siblings(name), ", ")));
+                                join(neighbours(name), ", ")));
 }
 
 const std::vector<std::string>& key_names() {

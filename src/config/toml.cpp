@@ -86,18 +86,16 @@ class Converter {
   std::shared_ptr<const std::string> file_;
 };
 
-// toml++ tells what it was doing before it tells what was wrong.
+// toml++ tells what it was doing before it tells what was wrong, and may quote a line break.
 std::string plain_sentence(std::string_view description) {
-  constexpr std::string_view kPrefix = "Error while parsing ";
-  if (description.starts_with(kPrefix)) {
-    description.remove_prefix(kPrefix.size());
-    const auto colon = description.find(": ");
-    if (colon != std::string_view::npos) {
-      return fmt::format("in a {}: {}", description.substr(0, colon),
-                         description.substr(colon + 2));
+  if (description.starts_with("Error while parsing ")) {
+    if (const auto colon = description.find(": "); colon != std::string_view::npos) {
+      description.remove_prefix(colon + 2);
     }
   }
-  return std::string(description);
+  std::string out = "not valid TOML: ";
+  for (const char c : description) out += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
+  return out;
 }
 
 std::string sentence(const toml::parse_error& error) {

@@ -29,7 +29,10 @@ TEST_CASE("an unknown key is refused with its neighbours and the nearest") {
   check_refused({"[qaunt.weight]\nbits = 4",
                  {"x.toml:2:1: ", "unknown key 'qaunt.weight.bits'", "'quant.weight.bits'"}});
   check_refused({"sede = 1", {"x.toml:1:1: ", "unknown key 'sede' (did you mean 'seed'?)"}});
-  check_refused({"quant.grad_input.bits = 4", {"x.toml:1:18: ", "quant.grad_input.bits"}});
+  check_refused({"quant.grad_input.bits = 4",
+                 {"x.toml:1:18: ", "unknown key 'quant.grad_input.bits'",
+                  "known here: quant.activation.*, quant.calibration.*, quant.fold_batch_norm"}});
+  check_refused({"elephant = 4", {"x.toml:1:1: ", "known here: budget.*, data.*, eval.*, kind"}});
   check_refused({"model.name.x = 4", {"x.toml:1:12: ", "unknown key 'model.name.x'"}});
 }
 

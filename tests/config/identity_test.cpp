@@ -149,6 +149,7 @@ quant = { scheme = "aciq", preset = "submission2019" }
   const auto ms = [](std::clock_t from, std::clock_t to) {
     return 1e3 * static_cast<double>(to - from) / CLOCKS_PER_SEC;
   };
-  std::printf("10,000 points: settings %.1f ms, identity %.1f ms, typed trials %.1f ms of one core\n",
-              ms(start, combined), ms(combined, identified), ms(identified, typed));
+  std::printf(
+      "10,000 points: settings %.1f ms, identity %.1f ms, typed trials %.1f ms of one core\n",
+      ms(start, combined), ms(combined, identified), ms(identified, typed));
 }

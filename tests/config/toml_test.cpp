@@ -111,11 +111,14 @@ TEST_CASE("a syntax error is one line that begins with its place") {
   for (const char* text :
        {"a = ", "a = 9223372036854775808", "a 4", "[t", "a = \"x", "a = [1, 2", "= 4",
         "a = 4 b = 5", "a = tru", "a = 0x", "a = 1__0", "a = {b = 1,}", "a = \"\\q\""}) {
-    const auto message = refusal(text);
-    INFO(message);
-    CHECK(message.starts_with("x.toml:1:"));
-    CHECK_FALSE(contains(message, "\n"));
-    CHECK_FALSE(contains(message, "Error while"));
+    for (const char* ending : {"", "\n", "\r\n"}) {
+      const auto message = refusal(std::string(text) + ending);
+      INFO(message);
+      CHECK(message.starts_with("x.toml:1:"));
+      CHECK(contains(message, ": not valid TOML: "));
+      CHECK_FALSE(contains(message, "\n"));
+      CHECK_FALSE(contains(message, "Error while"));
+    }
   }
 }
 
