@@ -13,6 +13,7 @@
 #include "graph/listing.h"
 #include "models/model.h"
 #include "quant/scheme.h"
+#include "sweep/why.h"
 
 namespace bitsweep::cli {
 namespace {
@@ -85,20 +86,41 @@ void print_json(const sweep::Plan& plan, const std::vector<run::Decision>& decis
   fmt::print("{}\n", out.dump(2));
 }
 
+// For trials that were never run: what changed against the nearest one of the sweep that was.
+std::vector<std::string> explain(const sweep::Plan& plan, const std::vector<run::Decision>& decisions,
+                                 const store::Store& store) {
+  store::RowFilter filter;
+  filter.sweep = plan.name;
+  filter.columns = {"key", "status"};
+  std::vector<sweep::KnownTrial> known;
+  for (const auto& row : store.trial_rows(filter)) {
+    if (row.at("status") == "queued") continue;
+    auto trial = store.trial(row.at("key").get<std::string>());
+    known.push_back({trial.key, std::move(trial.canonical), std::move(trial.config)});
+  }
+  std::vector<std::string> out;
+  for (std::size_t i = 0; i < plan.trials.size(); ++i) {
+    out.emplace_back();
+    if (decisions[i].action != run::Action::run) continue;
+    const auto& trial = plan.trials[i];
+    const auto nearest = sweep::nearest_changed(trial.settings, trial.identity, known);
+    if (!nearest || nearest->changes.empty()) continue;
+    std::vector<std::string> changes;
+    for (const sweep::Change& change : nearest->changes) {
+      changes.push_back(
+          fmt::format("{}: {} → {}", change.key, change.before.dump(), change.after.dump()));
+    }
+    out.back() = fmt::format("against {}: {}", nearest->key.substr(0, 12), join(changes, "; "));
+  }
+  return out;
+}
+
 ExitCode run_plan(const Options& options) {
   const auto store = store::Store::open_if_exists(options.database);
   const sweep::LoadedPlan loaded = load(options, store ? &*store : nullptr);
   const auto decisions = run::decide(loaded.plan, store ? &*store : nullptr, decide_options(options));
   std::vector<std::string> why;
-  if (options.why && store) {
-    store::RowFilter filter;
-    filter.sweep = loaded.plan.name;
-    const auto rows = store->trial_rows(filter);
-    for (std::size_t i = 0; i < loaded.plan.trials.size(); ++i) {
-      const bool is_new = decisions[i].reason == "not run yet";
-      why.push_back(is_new ? run::nearest_known(loaded.plan.trials[i], rows) : "");
-    }
-  }
+  if (options.why && store) why = explain(loaded.plan, decisions, *store);
   print_lints(loaded.plan);
   if (options.json) {
     print_json(loaded.plan, decisions, why, options.layers);

@@ -2,18 +2,17 @@
 #include <CLI/CLI.hpp>
 #include <unistd.h>
 
-#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <chrono>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "cli/command.h"
 #include "cli/devices.h"
 #include "cli/plan_options.h"
 #include "cli/version.h"
+#include "core/log.h"
 #include "core/text.h"
 #include "run/provenance.h"
 #include "run/supervisor.h"
@@ -50,10 +49,8 @@ void require_ready(const sweep::Plan& plan, const std::vector<run::Decision>& de
     if (!plan.trials[i].unavailable.empty()) {
       throw ConfigError(fmt::format("{}: {}", plan.trials[i].name, plan.trials[i].unavailable));
     }
-    for (const sweep::Need& need : plan.needs) {
-      if (std::find(need.trials.begin(), need.trials.end(), i) == need.trials.end()) continue;
-      throw DataError(fmt::format("{}: needs {}: {}", plan.trials[i].name, need.what, need.detail));
-    }
+    const sweep::Need& need = plan.needs.at(plan.trials[i].needs.at(0));
+    throw DataError(fmt::format("{}: needs {}: {}", plan.trials[i].name, need.what, need.detail));
   }
   if (::access(worker_program().c_str(), X_OK) != 0) {
     throw EnvironmentError(fmt::format("{}: the worker program is not there; build it, or set "

@@ -1,8 +1,5 @@
 #include "run/decide.h"
 
-#include <algorithm>
-#include <set>
-
 #include "core/text.h"
 #include "quant/scheme.h"
 
@@ -37,7 +34,7 @@ Decision decide_one(const sweep::PlannedTrial& trial, const store::TrialState& s
       return out;
     }
   }
-  if (!trial.unavailable.empty() || trial.has_needs) {
+  if (!trial.unavailable.empty() || !trial.needs.empty()) {
     out.action = Action::blocked;
     out.reason = trial.unavailable.empty() ? "needs files that are not there" : trial.unavailable;
     return out;
@@ -98,44 +95,6 @@ nlohmann::json numerics_version(const config::Settings& settings) {
     out["scheme." + *scheme] = quant::schemes().get(*scheme).numerics_version;
   }
   return out;
-}
-
-std::vector<std::string> changed_keys(const nlohmann::json& before, const nlohmann::json& after) {
-  std::set<std::string> keys;
-  for (const auto* side : {&before, &after}) {
-    for (const auto& [key, value] : side->items()) keys.insert(key);
-  }
-  std::vector<std::string> out;
-  for (const std::string& key : keys) {
-    const auto a = before.value(key, nlohmann::json());
-    const auto b = after.value(key, nlohmann::json());
-    if (a != b) out.push_back(fmt::format("{}: {} → {}", key, a.dump(), b.dump()));
-  }
-  return out;
-}
-
-std::string nearest_known(const sweep::PlannedTrial& trial, const std::vector<nlohmann::json>& rows) {
-  const nlohmann::json wanted = trial.settings.to_json();
-  const nlohmann::json* best = nullptr;
-  std::vector<std::string> best_changes;
-  for (const auto& row : rows) {
-    if (row.at("key") == trial.identity.key || row.at("status") == "queued") continue;
-    nlohmann::json known = nlohmann::json::object();
-    for (const auto& [key, value] : wanted.items()) known[key] = row.value(key, nlohmann::json());
-    auto changes = changed_keys(known, wanted);
-    if (best == nullptr || changes.size() < best_changes.size()) {
-      best = &row;
-      best_changes = std::move(changes);
-    }
-  }
-  if (best == nullptr) return "";
-  constexpr std::size_t kShown = 6;
-  const std::size_t count = best_changes.size();
-  if (count > kShown) best_changes.resize(kShown);
-  std::string text = best_changes.empty() ? "a file that it reads" : join(best_changes, "; ");
-  if (count > kShown) text += fmt::format("; and {} more", count - kShown);
-  return fmt::format("against {} {}: {}", best->at("key").get<std::string>().substr(0, 12),
-                     best->at("name").get<std::string>(), text);
 }
 
 store::SweepRecord sweep_record(const sweep::LoadedPlan& loaded) {

@@ -41,13 +41,6 @@ std::vector<Decision> decide(const sweep::Plan& plan, const store::Store* store,
 // attempt.
 nlohmann::json numerics_version(const config::Settings& settings);
 
-// "quant.weight.bits: 4 → 8", for each key in which two flat configurations differ; sorted.
-std::vector<std::string> changed_keys(const nlohmann::json& before, const nlohmann::json& after);
-
-// For --why: how a trial that was never run differs from the most similar one of the same sweep that
-// was. "" where there is none.
-std::string nearest_known(const sweep::PlannedTrial& trial, const std::vector<nlohmann::json>& rows);
-
 // A sweep and its trials as the store keeps them.
 store::SweepRecord sweep_record(const sweep::LoadedPlan& loaded);
 std::vector<store::TrialRecord> trial_records(const sweep::LoadedPlan& loaded);

@@ -103,11 +103,13 @@ std::optional<Attempt> Store::begin_attempt(const std::string& key, const Attemp
   auto& connection = database_->connection();
   return database_->write([&]() -> std::optional<Attempt> {
     SQLite::Statement last(connection,
-                           "SELECT coalesce(max(number), 0), coalesce(max(status = 'running'), 0) "
-                           "FROM attempts WHERE key = ?");
+                           "SELECT coalesce(max(number), 0), coalesce(max(status = 'running'), 0), "
+                           "coalesce(sum(status = 'ok'), 0) FROM attempts WHERE key = ?");
     last.bind(1, key);
     last.executeStep();
     if (last.getColumn(1).getInt() != 0) return std::nullopt;
+    const std::int64_t successes = last.getColumn(2).getInt64();
+    if (start.successes_seen && successes > *start.successes_seen) return std::nullopt;
     const auto trial = read_trial(connection, key);
     BITSWEEP_CHECK(trial.has_value(), "trial {} was begun before it was put", key);
 
@@ -201,6 +203,7 @@ std::vector<TrialState> Store::state_of(std::span<const std::string> keys) const
       while (select.executeStep()) {
         const Status status = status_from_string(select.getColumn(0).getText());
         ++state.attempts;
+        if (status == Status::ok) ++state.successes;
         if (status == Status::ok) state.failures = 0;
         if (status == Status::failed) ++state.failures;
         if (state.status == Status::ok && status != Status::ok) continue;

@@ -30,6 +30,7 @@ struct TrialState {
   bool known = false;  // the database has this key
   Status status = Status::queued;
   std::int64_t attempts = 0;  // all of them
+  std::int64_t successes = 0;
   std::int64_t failures = 0;  // attempts that failed (not: preempted) since the last success
   std::string failure_class;  // of the attempt that gave the status; "" unless it failed
   std::string message;
@@ -50,6 +51,9 @@ struct AttemptStart {
   std::string device;                                     // "cpu", "cuda:0"
   std::string command;                                    // what was typed
   nlohmann::json fingerprint = nlohmann::json::object();  // so far
+  // Successful attempts that the caller knew of when it decided. More of them by now: the trial is
+  // done. Unset: begin whatever there is.
+  std::optional<std::int64_t> successes_seen = std::nullopt;
 };
 
 // Which trials, and how much of each row is built.
@@ -84,7 +88,7 @@ class Store {
   void put_sweep(const SweepRecord& sweep, std::span<const TrialRecord> trials);
 
   // Makes the attempt's folder with attempt.json, then the row, status running. Nothing where
-  // another process is running this trial now.
+  // another process is running this trial now, or has done it since the caller looked.
   std::optional<Attempt> begin_attempt(const std::string& key, const AttemptStart& start);
   // One transaction; points are also the supervisor's to append to the folder's events.jsonl.
   void add_metrics(const Attempt& attempt, std::span<const MetricPoint> points);
