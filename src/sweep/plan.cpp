@@ -1,0 +1,300 @@
+#include "sweep/plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+#include <unordered_map>
+
+#include "core/error.h"
+#include "core/hash.h"
+#include "core/text.h"
+#include "data/dataset.h"
+#include "models/model.h"
+#include "quant/scheme.h"
+#include "sweep/locate.h"
+#include "sweep/networks.h"
+#include "sweep/overrides.h"
+#include "sweep/plan_lints.h"
+
+namespace bitsweep::sweep {
+namespace {
+
+std::vector<std::string> known_names(const std::string& family) {
+  if (family == "model") return models::models().names();
+  if (family == "data set") return data::datasets().names();
+  if (family == "scheme") return quant::schemes().names();
+  throw InternalError(fmt::format("no registry for the family '{}'", family));
+}
+
+class Planner {
+ public:
+  Planner(const SweepFile& sweep, const PlanContext& context, Plan& plan)
+      : sweep_(sweep), context_(context), plan_(plan) {}
+
+  void run(Expansion expansion) {
+    has_seeds_ = sweep_.seeds.size() > 1;
+    for (Point& point : expansion.points) add(std::move(point), "");
+    std::stable_partition(plan_.trials.begin(), plan_.trials.end(),
+                          [](const PlannedTrial& trial) { return !trial.stage.empty(); });
+  }
+
+  const std::set<std::string>& used_stages() const { return used_stages_; }
+
+ private:
+  // The position of the trial that the point is: a new one, or an equal one that is there already.
+  std::size_t add(Point point, const std::string& stage) {
+    check_names(point.settings);
+    PlannedTrial trial(std::move(point));
+    trial.stage = stage;
+    const auto* data_name = trial.settings.get("data.name").as<std::string>();
+    const data::Dataset& dataset = data::datasets().get(*data_name);
+    config::Digests digests = {{"data.name", digest_of(dataset)}};
+    find_weights(trial, digests);
+    trial.identity = config::identify(trial.settings, digests);
+    const auto [same, is_new] = by_key_.try_emplace(trial.identity.key, plan_.trials.size());
+    if (!is_new) {
+      plan_.trials[same->second].merged.push_back(std::move(trial.name));
+      return same->second;
+    }
+    check_trial(trial, dataset);
+    plan_.trials.push_back(std::move(trial));
+    return same->second;
+  }
+
+  void check_names(const config::Settings& settings) {
+    for (const config::RegistryName& name : config::registry_names(settings)) {
+      if (!known_.insert({name.key, name.name}).second) continue;
+      const std::vector<std::string> known = known_names(name.family);
+      if (std::find(known.begin(), known.end(), name.name) != known.end()) continue;
+      rethrow_at(settings.place_of(config::schema()[name.key].name),
+                 unknown_name_message(name.family, name.name, known));
+    }
+    for (const char* key : {"model.name", "data.name"}) {
+      if (settings.get(key).is_set()) continue;
+      throw ConfigError(
+          fmt::format("{}: {} is not set; every trial needs one", sweep_.path.string(), key));
+    }
+  }
+
+  const std::string& digest_of(const data::Dataset& dataset) {
+    std::string& digest = dataset_digests_[dataset.name];
+    if (digest.empty()) digest = dataset_digest(dataset);
+    return digest;
+  }
+
+  std::size_t need(const std::string& what, const std::string& detail) {
+    const auto [it, is_new] = need_positions_.try_emplace(what, plan_.needs.size());
+    if (is_new) plan_.needs.push_back({what, detail});
+    return it->second;
+  }
+
+  void find_weights(PlannedTrial& trial, config::Digests& digests) {
+    const auto* weights = trial.settings.get("model.weights").as<std::string>();
+    if (weights == nullptr) return;
+    constexpr std::string_view kStage = "stage:";
+    constexpr std::string_view kTrial = "trial:";
+    if (weights->starts_with(kStage)) {
+      const std::size_t position = stage_trial(weights->substr(kStage.size()), trial);
+      const PlannedTrial& stage = plan_.trials[position];
+      digests["model.weights"] = stage.identity.key;
+      trial.waits_for = stage.identity.key;
+      if (!stage.unavailable.empty()) {
+        trial.unavailable = fmt::format("it waits for {}, and {}", stage.name, stage.unavailable);
+      }
+    } else if (weights->starts_with(kTrial)) {
+      const std::string id = weights->substr(kTrial.size());
+      const auto key = context_.find_trial ? context_.find_trial(id) : std::nullopt;
+      if (key) {
+        digests["model.weights"] = *key;
+      } else {
+        trial.needs.push_back(need(*weights, "the database has no such trial"));
+      }
+    } else {
+      const LocatedFile& file =
+          locator_.weights(*weights, trial.settings.folder_of("model.weights"));
+      if (file.path.empty()) {
+        trial.needs.push_back(need(*weights, "looked in " + file.looked_in));
+      } else {
+        digests["model.weights"] = file.sha256;
+        trial.paths["model.weights"] = file.path.string();
+      }
+    }
+  }
+
+  // The trial of stage `name` with the seed of `user`.
+  std::size_t stage_trial(const std::string& name, const PlannedTrial& user) {
+    const auto stage = std::find_if(sweep_.stages.begin(), sweep_.stages.end(),
+                                    [&](const Stage& s) { return s.name == name; });
+    const config::Place place = user.settings.place_of("model.weights");
+    if (stage == sweep_.stages.end()) {
+      std::vector<std::string> known;
+      for (const Stage& s : sweep_.stages) known.push_back(s.name);
+      rethrow_at(place, unknown_name_message("stage", name, known));
+    }
+    const auto [it, is_new] = stage_trials_.try_emplace({name, user.seed}, kInProgress);
+    if (!is_new) {
+      if (it->second == kInProgress)
+        rethrow_at(place, fmt::format("stage '{}' needs itself", name));
+      return it->second;
+    }
+    used_stages_.insert(name);
+    Point point;
+    point.group = fmt::format("{}/stage:{}", sweep_.name, name);
+    point.seed = user.seed;
+    point.name = has_seeds_ ? fmt::format("{},seed={}", point.group, user.seed) : point.group;
+    point.axis_values.resize(plan_.columns.size());
+    point.settings = stage->settings;
+    point.settings.set("seed", user.seed, "[seeds]");
+    const std::size_t position = add(std::move(point), name);
+    stage_trials_[{name, user.seed}] = position;
+    return position;
+  }
+
+  void check_trial(PlannedTrial& trial, const data::Dataset& dataset) {
+    if (!trial.stage.empty()) {
+      // What a later version will do does not stop the trials that need it from being planned.
+      try {
+        config::check_available(trial.settings);
+      } catch (const ConfigError& error) {
+        trial.unavailable = error.what();
+        return;
+      }
+    }
+    const config::TrialConfig typed = config::to_trial(trial.settings);
+    const Network& network = networks_.check(trial.settings, typed, dataset);
+    check_image_counts(trial.settings, typed, dataset);
+    const ImagesRead read = images_read(dataset, typed);
+    trial.macs = network.macs;
+    trial.images = read.train + read.test;
+    if (typed.kind == config::TrialKind::ptq && typed.model.weights.empty()) {
+      trial.needs.push_back(need("model.weights",
+                                 "it is not set, and post-training quantization starts from "
+                                 "trained weights"));
+    }
+    if (const std::string& missing = locator_.missing_data(dataset, typed); !missing.empty()) {
+      trial.needs.push_back(need(fmt::format("data set {}", dataset.name), missing));
+    }
+  }
+
+  static void check_image_counts(const config::Settings& settings, const config::TrialConfig& trial,
+                                 const data::Dataset& dataset) {
+    const auto check = [&](const char* key, std::int64_t asked, std::int64_t there) {
+      if (asked <= there) return;
+      throw ConfigError(
+          fmt::format("{}: {} = {} is more than data set '{}' has; expected at most {}",
+                      settings.place_of(key), key, asked, dataset.name, there));
+    };
+    check("data.train_images", trial.data.train_images.value_or(0), dataset.train.images());
+    check("data.test_images", trial.data.test_images.value_or(0), dataset.test.images());
+    const config::CalibrationConfig& calibration = trial.quant.calibration;
+    if (trial.quant.scheme == "none" || calibration.statistics != config::Statistics::calibrated) {
+      return;
+    }
+    const bool on_train = calibration.source == "train";
+    check("quant.calibration.images", calibration.images,
+          (on_train ? dataset.train : dataset.test).images());
+  }
+
+  static constexpr std::size_t kInProgress = static_cast<std::size_t>(-1);
+
+  const SweepFile& sweep_;
+  const PlanContext& context_;
+  Plan& plan_;
+  Locator locator_;
+  Networks networks_;
+  bool has_seeds_ = false;
+  std::set<std::pair<config::KeyIndex, std::string>> known_;  // registry names found good
+  std::map<std::string, std::string> dataset_digests_;
+  std::unordered_map<std::string, std::size_t> by_key_;
+  std::map<std::string, std::size_t> need_positions_;
+  std::map<std::pair<std::string, std::int64_t>, std::size_t> stage_trials_;
+  std::set<std::string> used_stages_;
+};
+
+}  // namespace
+
+Plan make_plan(const SweepFile& sweep, const SweepFile& written, const PlanContext& context) {
+  Plan plan;
+  plan.name = sweep.name;
+  plan.sweep_sha256 = sha256_hex(sweep.text);
+  Expansion expansion = expand(sweep);
+  plan.columns = expansion.columns;
+  plan.lints = expansion.lints;
+  check_claims(sweep, written, expansion, plan.lints);
+  lint_tables(sweep, expansion, plan.lints);
+  plan.skipped = std::move(expansion.skipped);
+
+  Planner planner(sweep, context, plan);
+  planner.run(std::move(expansion));
+  for (const Stage& stage : sweep.stages) {
+    if (planner.used_stages().contains(stage.name)) continue;
+    plan.lints.push_back(
+        {"stage_never_used",
+         fmt::format("{}: no trial takes its weights from stage '{}'", stage.place, stage.name)});
+  }
+  lint_trials(sweep, plan.trials, plan.lints);
+  return plan;
+}
+
+LoadedPlan load_plan(const std::filesystem::path& path, std::span<const std::string> assignments,
+                     std::span<const std::string> without, const PlanContext& context) {
+  const SweepFile written = load_sweep(path);
+  LoadedPlan out{written, {}};
+  apply_overrides(out.sweep, assignments, without);
+  out.plan = make_plan(out.sweep, written, context);
+  return out;
+}
+
+nlohmann::json plan_to_json(const Plan& plan) {
+  using nlohmann::json;
+  const auto axes = [&](const std::vector<config::Value>& values) {
+    json out = json::object();
+    for (std::size_t c = 0; c < plan.columns.size(); ++c) {
+      out[plan.columns[c].label] = config::to_json(values[c]);
+    }
+    return out;
+  };
+  json rows = json::array();
+  for (const PlannedTrial& trial : plan.trials) {
+    json row = trial.settings.to_json();
+    row.update(axes(trial.axis_values));
+    row["key"] = trial.identity.key;
+    row["name"] = trial.name;
+    row["group"] = trial.group;
+    row["stage"] = trial.stage.empty() ? json() : json(trial.stage);
+    row["waits_for"] = trial.waits_for.empty() ? json() : json(trial.waits_for);
+    row["unavailable"] = trial.unavailable.empty() ? json() : json(trial.unavailable);
+    row["unused"] = trial.identity.unused_keys;
+    row["merged"] = trial.merged;
+    row["images"] = trial.images;
+    row["macs"] = trial.macs;
+    row["cost_seconds"] = trial.cost ? json(trial.cost->seconds) : json();
+    row["cost_measured"] = trial.cost ? json(trial.cost->is_measured) : json();
+    json& needs = row["needs"] = json::array();
+    for (const std::size_t need : trial.needs) needs.push_back(plan.needs[need].what);
+    rows.push_back(std::move(row));
+  }
+  json skipped = json::array();
+  for (const SkippedPoint& point : plan.skipped) {
+    json row = axes(point.axis_values);
+    row["name"] = point.name;
+    row["seed"] = point.seed;
+    row["reason"] = point.reason;
+    row["place"] = point.place;
+    skipped.push_back(std::move(row));
+  }
+  json needs = json::array();
+  for (const Need& need : plan.needs) {
+    needs.push_back({{"what", need.what}, {"detail", need.detail}});
+  }
+  json lints = json::array();
+  for (const Lint& lint : plan.lints) {
+    lints.push_back({{"rule", lint.rule}, {"message", lint.message}});
+  }
+  return {{"schema_version", 1}, {"sweep", plan.name}, {"sweep_sha256", plan.sweep_sha256},
+          {"rows", rows},        {"skipped", skipped}, {"needs", needs},
+          {"lints", lints}};
+}
+
+}  // namespace bitsweep::sweep
