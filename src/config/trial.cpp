@@ -62,8 +62,11 @@ ModelConfig read_model(const Reader& in) {
   ModelConfig out;
   out.name = in.required("model.name");
   out.weights = in.text_or_empty("model.weights");
-  // Said only where somebody said it: a network that does not offer the choice refuses it.
-  if (in.settings().is_explicit("model.shortcut")) out.shortcut = in.word("model.shortcut");
+  // The default is left to the network: one that does not offer the choice refuses any other.
+  const KeyIndex shortcut = require_key("model.shortcut", "a trial");
+  if (in.settings().get(shortcut) != schema()[shortcut].fallback) {
+    out.shortcut = in.word("model.shortcut");
+  }
   out.post_add_relu = in.flag("model.post_add_relu");
   out.num_classes = in.optional_integer("model.num_classes");
   return out;

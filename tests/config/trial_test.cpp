@@ -1,5 +1,7 @@
 #include "config/trial.h"
 
+#include <nlohmann/json.hpp>
+
 #include "support.h"
 
 using namespace bitsweep::config;
@@ -106,6 +108,15 @@ TEST_CASE("a preset arrives resolved") {
   CHECK_FALSE(trial.quant.weight.ties.has_value());
   CHECK(trial.quant.activation.range == "minmax");
   CHECK(trial.quant.sites.first_activation_bits == 8);
+}
+
+TEST_CASE("a stored configuration becomes the same trial, defaults still the network's own") {
+  const Settings settings = settings_of("model.name = \"toynet\"\ndata.name = \"cifar10\"\n");
+  const TrialConfig trial = to_trial(Settings::from_json(settings.to_json()));
+  CHECK(trial.model.name == "toynet");
+  CHECK(trial.model.shortcut.empty());
+  CHECK_FALSE(trial.data.test_images.has_value());
+  CHECK(trial.quant.weight.bits == 8);
 }
 
 TEST_CASE("a trial without a model or a data set is refused by the key's name") {
