@@ -10,11 +10,15 @@ namespace {
 
 // The user of each node where there is exactly one, else -1.
 std::vector<NodeId> only_users(const Graph& graph) {
-  std::vector<NodeId> out;
+  constexpr NodeId kSeveral = -2;
+  std::vector<NodeId> out(graph.nodes().size(), -1);
   for (NodeId id = 0; id <= graph.output(); ++id) {
-    const auto users = graph.users(id);
-    out.push_back(users.size() == 1 ? users[0] : -1);
+    for (const NodeId input : graph.node(id).inputs) {
+      NodeId& user = out[static_cast<std::size_t>(input)];
+      user = user == -1 || user == id ? id : kSeveral;
+    }
   }
+  std::replace(out.begin(), out.end(), kSeveral, -1);
   return out;
 }
 

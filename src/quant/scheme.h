@@ -24,7 +24,10 @@ struct Scheme {
 
 const Registry<Scheme>& schemes();
 
-// A network after the passes that a configuration asks for, and the sites on it.
+// `graph` after the passes that a configuration asks for. Throws ConfigError for an unknown scheme.
+graph::Folding apply_passes(const graph::Graph& graph, const config::QuantConfig& quant);
+
+// A network after those passes, and the sites on it.
 struct PlannedNetwork {
   graph::Folding folding;  // folding.graph is the network that runs
   SitePlan sites;          // on folding.graph

@@ -11,11 +11,21 @@
 namespace bitsweep::sweep {
 namespace {
 
-// The values of all keys of one table, as text.
-std::string table_text(const config::Settings& settings, std::string_view prefix) {
-  std::string out;
+// The keys of one table ("quant.").
+std::vector<config::KeyIndex> keys_of(std::string_view table) {
+  std::vector<config::KeyIndex> out;
   for (config::KeyIndex key = 0; key < config::schema().size(); ++key) {
-    if (!config::schema()[key].name.starts_with(prefix)) continue;
+    if (config::schema()[key].name.starts_with(table)) out.push_back(key);
+  }
+  return out;
+}
+
+// Their values as text.
+std::string values_text(const config::Settings& settings,
+                        const std::vector<config::KeyIndex>& keys) {
+  std::string out;
+  out.reserve(512);
+  for (const config::KeyIndex key : keys) {
     config::append_json(out, settings.get(key));
     out += ' ';
   }
@@ -54,9 +64,18 @@ Network build(const config::Settings& settings, const config::TrialConfig& trial
         settings.place_of("data.name"), model.name, model.input.channels, model.input.height,
         model.input.width, dataset.name, image.channels, image.height, image.width));
   }
-  Network out{models::build_model(trial.model, dataset.num_classes()), 0, {}};
+  Network out{models::build_model(trial.model, dataset.num_classes()), 0, {}, {}};
   out.macs = graph::count(out.graph).total.macs;
   return out;
+}
+
+void check_quantization(Network& network, const config::QuantConfig& quant) {
+  const std::string passes = quant.scheme + (quant.fold_batch_norm ? "" : " unfolded");
+  auto it = network.passed.find(passes);
+  if (it == network.passed.end()) {
+    it = network.passed.emplace(passes, quant::apply_passes(network.graph, quant)).first;
+  }
+  static_cast<void>(quant::schemes().get(quant.scheme).plan(it->second.graph, quant));
 }
 
 }  // namespace
@@ -68,14 +87,17 @@ void rethrow_at(const config::Place& place, std::string_view message) {
 const Network& Networks::check(const config::Settings& settings, const config::TrialConfig& trial,
                                const data::Dataset& dataset) {
   // The weights decide nothing here, but standing in the text they cost nothing either.
-  const std::string key = table_text(settings, "model.") + dataset.name;
+  static const std::vector<config::KeyIndex> model_keys = keys_of("model.");
+  static const std::vector<config::KeyIndex> quant_keys = keys_of("quant.");
+  const std::string key = values_text(settings, model_keys) + dataset.name;
   try {
     auto it = networks_.find(key);
     if (it == networks_.end()) it = networks_.emplace(key, build(settings, trial, dataset)).first;
     Network& network = it->second;
-    const bool is_new =
-        network.checked.insert(table_text(settings, "quant.") + rules_text(settings.layers)).second;
-    if (is_new) static_cast<void>(quant::plan_network(network.graph, trial.quant));
+    if (network.checked.insert(values_text(settings, quant_keys) + rules_text(settings.layers))
+            .second) {
+      check_quantization(network, trial.quant);
+    }
     return network;
   } catch (const ConfigError& error) {
     rethrow_with_place(settings, error);

@@ -3,22 +3,26 @@
 #pragma once
 
 #include <cstdint>
-#include <set>
+#include <map>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "config/settings.h"
 #include "config/trial.h"
 #include "data/dataset.h"
 #include "graph/graph.h"
+#include "graph/passes.h"
 
 namespace bitsweep::sweep {
 
 struct Network {
   graph::Graph graph;
-  std::int64_t macs = 0;          // for one image
-  std::set<std::string> checked;  // quantization settings that it can have
+  std::int64_t macs = 0;  // for one image
+  // After the passes of a scheme: "aciq", or "aciq unfolded".
+  std::map<std::string, graph::Folding> passed;
+  std::unordered_set<std::string> checked;  // quantization settings that it can have
 };
 
 class Networks {

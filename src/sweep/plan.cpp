@@ -34,7 +34,10 @@ class Planner {
 
   void run(Expansion expansion) {
     has_seeds_ = sweep_.seeds.size() > 1;
+    plan_.trials.reserve(expansion.points.size());
+    by_key_.reserve(expansion.points.size());
     for (Point& point : expansion.points) add(std::move(point), "");
+    if (used_stages_.empty()) return;
     std::stable_partition(plan_.trials.begin(), plan_.trials.end(),
                           [](const PlannedTrial& trial) { return !trial.stage.empty(); });
   }

@@ -20,14 +20,13 @@ bool matches_any(const Condition& condition, const Expansion& expansion) {
   });
 }
 
-bool is_explicit_word(const PlannedTrial& trial, std::string_view key, std::string_view word) {
+// Whether `key` was set to `word` and has an effect.
+bool says(const PlannedTrial& trial, config::KeyIndex key, std::string_view word) {
+  if (!trial.settings.is_explicit(key)) return false;
   const auto* value = trial.settings.get(key).as<std::string>();
-  return value != nullptr && *value == word && trial.settings.is_explicit(key);
-}
-
-bool has_effect(const PlannedTrial& trial, std::string_view key) {
   const auto& unused = trial.identity.unused_keys;
-  return std::find(unused.begin(), unused.end(), key) == unused.end();
+  return value != nullptr && *value == word &&
+         std::find(unused.begin(), unused.end(), config::schema()[key].name) == unused.end();
 }
 
 bool is_of_product(const PlannedTrial& trial) {
@@ -128,35 +127,32 @@ void lint_trials(const SweepFile& sweep, const std::vector<PlannedTrial>& trials
       lints.push_back({rule, fmt::format("{} of {} trials {}", number, trials.size(), sentence)});
     }
   };
+  const auto key = [](const char* name) { return config::require_key(name, "lints"); };
+  const config::KeyIndex source = key("quant.calibration.source");
   lint_where(
-      "calibrated_on_test",
-      [](const PlannedTrial& trial) {
-        return is_explicit_word(trial, "quant.calibration.source", "test") &&
-               has_effect(trial, "quant.calibration.source");
-      },
+      "calibrated_on_test", [&](const PlannedTrial& trial) { return says(trial, source, "test"); },
       "calibrate on test images (quant.calibration.source = \"test\")");
+  const config::KeyIndex select = key("train.select");
   lint_where(
       "selected_on_test",
-      [](const PlannedTrial& trial) {
-        return is_explicit_word(trial, "train.select", "best_test") &&
-               has_effect(trial, "train.select");
-      },
+      [&](const PlannedTrial& trial) { return says(trial, select, "best_test"); },
       "pick their checkpoint by test accuracy (train.select = \"best_test\")");
+  const config::KeyIndex scheme = key("quant.scheme");
+  const config::KeyIndex preset = key("quant.preset");
+  const config::KeyIndex first = key("quant.sites.first_weight_bits");
+  const config::KeyIndex last = key("quant.sites.last_weight_bits");
   lint_where(
       "first_last_unstated",
-      [](const PlannedTrial& trial) {
-        return trial.settings.get("quant.scheme") == config::Value("aciq") &&
-               trial.settings.place_of("quant.sites.first_weight_bits") == "default" &&
-               trial.settings.place_of("quant.sites.last_weight_bits") == "default";
+      [&](const PlannedTrial& trial) {  // a preset states them
+        return says(trial, scheme, "aciq") && !trial.settings.is_explicit(preset) &&
+               !trial.settings.is_explicit(first) && !trial.settings.is_explicit(last);
       },
       "do not say how wide first and last layer are (quant.sites.first_weight_bits, "
       "last_weight_bits); the default is 8 bits");
   if (sweep.seeds.size() <= 1) {
+    const config::KeyIndex kind = key("kind");
     lint_where(
-        "one_seed",
-        [](const PlannedTrial& trial) {
-          return trial.settings.get("kind") == config::Value("train");
-        },
+        "one_seed", [&](const PlannedTrial& trial) { return says(trial, kind, "train"); },
         "train with one seed: their spread will be unknown");
   }
 }

@@ -296,13 +296,17 @@ values = [2, 3, 4, 5, 6]
 key = "quant.calibration.images"
 values = [64, 128, 256, 512]
 [[axis]]
+key = "quant.calibration.batch_size"
+values = [8, 16, 32, 64, 128]
+[[axis]]
 key = "eval.batch_size"
 values = [10, 20, 50, 100, 200]
 [[axis]]
 key = "quant.weight.granularity"
 values = ["tensor", "channel"]
-[seeds]
-values = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+[[axis]]
+key = "quant.activation.granularity"
+values = ["tensor", "channel"]
 )"));
   const auto start = std::chrono::steady_clock::now();
   const Plan plan = load_plan(path, {}, {}).plan;
