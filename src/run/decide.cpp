@@ -92,7 +92,7 @@ nlohmann::json numerics_version(const config::Settings& settings) {
   const auto* scheme = settings.get("quant.scheme").as<std::string>();
   nlohmann::json out = nlohmann::json::object();
   if (scheme != nullptr) {
-    out["scheme." + *scheme] = quant::schemes().get(*scheme).numerics_version;
+    out[*scheme] = quant::schemes().get(*scheme).numerics_version;
   }
   return out;
 }

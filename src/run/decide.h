@@ -37,7 +37,7 @@ struct DecideOptions {
 std::vector<Decision> decide(const sweep::Plan& plan, const store::Store* store,
                              const DecideOptions& options);
 
-// The numerics_version of every method that the trial uses: {"scheme.aciq": 1}. Stored with each
+// The numerics_version of every method that the trial uses: {"aciq": 1}. Stored with each
 // attempt.
 nlohmann::json numerics_version(const config::Settings& settings);
 
