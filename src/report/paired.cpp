@@ -1,0 +1,72 @@
+#include "report/paired.h"
+
+#include <algorithm>
+#include <array>
+
+namespace bitsweep::report {
+namespace {
+
+const store::Bitmap* bitmap_of(const Run& run) {
+  for (const store::Bitmap& bitmap : run.shown()->bitmaps) {
+    if (bitmap.evaluation == "top1" && !bitmap.bits.empty()) return &bitmap;
+  }
+  return nullptr;
+}
+
+bool agree(const Run& a, const Run& b, const std::string& key) {
+  return a.trial.config.value(key, nlohmann::json()) == b.trial.config.value(key, nlohmann::json());
+}
+
+bool same_images(const Run& a, const Run& b) {
+  constexpr std::array keys{"data.name", "data.test_images", "data.subset"};
+  return std::all_of(keys.begin(), keys.end(), [&](const char* key) { return agree(a, b, key); });
+}
+
+std::optional<PairedTest> test_pair(const Run& a, const Run& b) {
+  const store::Bitmap* first = bitmap_of(a);
+  const store::Bitmap* second = bitmap_of(b);
+  if (first == nullptr || second == nullptr || first->images != second->images ||
+      !same_images(a, b)) {
+    return std::nullopt;
+  }
+  return PairedTest{mcnemar(first->bits, second->bits, first->images), a.trial.seed};
+}
+
+}  // namespace
+
+std::optional<PairedTest> paired_test(const Group& first, const Group& second) {
+  const auto ours = first.successful();
+  const auto theirs = second.successful();
+  if (ours.empty() || theirs.empty()) return std::nullopt;
+  const Run* a = nullptr;
+  const Run* b = nullptr;
+  for (const Run* run : ours) {
+    for (const Run* other : theirs) {
+      if (run->trial.seed != other->trial.seed) continue;
+      if (a == nullptr || run->trial.seed < a->trial.seed) {
+        a = run;
+        b = other;
+      }
+    }
+  }
+  return a != nullptr ? test_pair(*a, *b) : test_pair(*ours.front(), *theirs.front());
+}
+
+const Group* baseline_of(const Group& group, const std::vector<Group>& groups) {
+  const Run& run = *group.runs.front();
+  for (const Group& candidate : groups) {
+    if (candidate.value_of("quant.scheme") != "none") continue;
+    if (&candidate == &group) return nullptr;
+    const Run& other = *candidate.runs.front();
+    const auto matches = [&](const auto& item) {
+      const std::string& key = item.key();
+      const bool is_task = key.rfind("model.", 0) == 0 || key.rfind("data.", 0) == 0;
+      return !is_task || agree(run, other, key);
+    };
+    const auto items = run.trial.config.items();
+    if (std::all_of(items.begin(), items.end(), matches)) return &candidate;
+  }
+  return nullptr;
+}
+
+}  // namespace bitsweep::report

@@ -1,0 +1,24 @@
+// Two configurations on the same images: McNemar's exact test over their correctness bitmaps.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "report/group.h"
+
+namespace bitsweep::report {
+
+struct PairedTest {
+  McNemar test;
+  std::uint64_t seed = 0;  // of the pair of trials compared
+};
+
+// The lowest seed that both groups ran, else the first trial of each. Nothing where the images
+// differ or a bitmap is not there.
+std::optional<PairedTest> paired_test(const Group& first, const Group& second);
+
+// The unquantized configuration (quant.scheme = "none") of the same network on the same data;
+// nullptr where there is none or `group` is it.
+const Group* baseline_of(const Group& group, const std::vector<Group>& groups);
+
+}  // namespace bitsweep::report
