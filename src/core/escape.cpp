@@ -26,6 +26,14 @@ bool is_number(std::string_view text) {
   return !copy.empty() && *end == '\0' && copy.find_first_of(" \t\r\nxX") == std::string::npos;
 }
 
+// "<" begins HTML only before a letter or one of / ! ?.
+bool starts_tag(std::string_view text, std::size_t at) {
+  if (at + 1 >= text.size()) return true;  // what follows this text is not known
+  const char next = text[at + 1];
+  return std::isalpha(static_cast<unsigned char>(next)) != 0 || next == '/' || next == '!' ||
+         next == '?';
+}
+
 // Markdown's one-character markup. An underscore inside a word is none, a lone tilde neither.
 bool is_markdown_markup(std::string_view text, std::size_t at) {
   const auto is_tilde = [&](std::size_t i) { return i < text.size() && text[i] == '~'; };
@@ -101,12 +109,12 @@ std::string escape_markdown(std::string_view text) {
     if (is_dropped(c)) continue;
     if (c == '\n' || c == '\t') {
       out += ' ';
-    } else if (c == '<') {
+    } else if (c == '<' && starts_tag(text, i)) {
       out += "&lt;";
-    } else if (c == '>') {
-      out += "&gt;";
-    } else if (c == '&') {
+    } else if (c == '&' && (is_word(text, i + 1) || text.substr(i + 1, 1) == "#")) {
       out += "&amp;";
+    } else if (c == '>' && i == 0) {
+      out += "&gt;";
     } else {
       if (is_markdown_markup(text, i)) out += '\\';
       out += c;

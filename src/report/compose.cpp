@@ -1,5 +1,7 @@
 #include "report/compose.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 #include <set>
@@ -66,8 +68,7 @@ std::string status_counts(const ReportInput& input) {
     words.push_back(fmt::format("{} {}", format_count(count),
                                 waits ? "not run" : std::string(to_string(status))));
   }
-  if (!input.skipped.empty())
-    words.push_back(fmt::format("{} points skipped", input.skipped.size()));
+  if (!input.skipped.empty()) words.push_back(fmt::format("{} skipped", input.skipped.size()));
   return words.empty() ? "none" : join(words, ", ");
 }
 

@@ -1,5 +1,7 @@
 #include "report/format.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -53,7 +55,7 @@ std::string format_estimate(std::string_view metric, const Estimate& estimate) {
 
 std::string format_interval(std::string_view metric, const Estimate& estimate) {
   if (estimate.noise == Noise::none || estimate.noise == Noise::unknown) return "";
-  return fmt::format("[{}, {}]", format_metric(metric, estimate.interval.lower),
+  return fmt::format("{} … {}", format_metric(metric, estimate.interval.lower),
                      format_metric(metric, estimate.interval.upper));
 }
 

@@ -20,7 +20,7 @@ std::string format_p(double p);               // "0.031", "< 0.001"
 std::string format_metric(std::string_view metric, double value);
 // "92.10", "92.10 ± 0.12 (3)": mean ± sd (n), in the unit of format_metric.
 std::string format_estimate(std::string_view metric, const Estimate& estimate);
-// "[91.55, 92.62]"; "" where the metric is exact or has no interval.
+// "91.55 … 92.62"; "" where the metric is exact or has no interval.
 std::string format_interval(std::string_view metric, const Estimate& estimate);
 // "top1 (%)", "loss": what stands over a column.
 std::string metric_heading(std::string_view metric);

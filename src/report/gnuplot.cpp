@@ -1,6 +1,7 @@
 #include "report/gnuplot.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>

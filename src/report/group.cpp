@@ -1,5 +1,7 @@
 #include "report/group.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>

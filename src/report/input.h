@@ -24,12 +24,12 @@ struct Run {
   nlohmann::json row() const;
 };
 
-// [[table]]: how results are laid out. `rows` and `columns` name an axis or a configuration key.
+// [[table]]: how results are laid out. `rows` and `columns` name axes or configuration keys.
 struct TableLayout {
   std::string title;
-  std::string where;  // expression over rows; "" takes all
-  std::string rows;
-  std::string columns;  // "": one column
+  std::string where;  // expression over trial rows; "" takes all
+  std::vector<std::string> rows;
+  std::vector<std::string> columns;  // empty: one column
   std::string metric = "top1";
 };
 

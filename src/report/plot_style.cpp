@@ -1,5 +1,7 @@
 #include "report/plot_style.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "report/format.h"

@@ -1,11 +1,14 @@
 #include "report/tables.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <set>
 
-#include "config/expression.h"
 #include "core/text.h"
+#include "report/condition.h"
 #include "report/format.h"
 #include "report/paired.h"
 
@@ -39,11 +42,19 @@ Text result_cell(const Group& group, const std::string& metric) {
   return group.successful().empty() ? linked(group, absence(group)) : Text("–");
 }
 
+// With the digits that the source prints, else as few as say the same.
 std::string published(const store::ClaimRecord& claim) {
-  const int decimals = claim.details.value("decimals", 2);
-  return metric_kind(claim.metric) == MetricKind::accuracy
-             ? format_percent(claim.value, decimals)
-             : format_metric(claim.metric, claim.value);
+  if (metric_kind(claim.metric) != MetricKind::accuracy) {
+    return format_metric(claim.metric, claim.value);
+  }
+  if (!std::isfinite(claim.value)) return "–";
+  const auto decimals = claim.details.find("decimals");
+  if (decimals != claim.details.end() && decimals->is_number_integer()) {
+    return format_percent(claim.value, decimals->get<int>());
+  }
+  std::string text = format_percent(claim.value, 3);
+  text.erase(text.find_last_not_of('0') + 1);
+  return text.back() == '.' ? text + "0" : text;
 }
 
 std::string difference(const Judgement& judgement) {
@@ -54,7 +65,7 @@ std::string difference(const Judgement& judgement) {
   }
   std::string out = format_points(comparison.difference);
   if (judgement.ours->noise == Noise::binomial || judgement.ours->noise == Noise::student) {
-    out += fmt::format(" [{}, {}]", format_points(comparison.interval.lower),
+    out += fmt::format(" ({} … {})", format_points(comparison.interval.lower),
                        format_points(comparison.interval.upper));
   }
   return out;
@@ -88,13 +99,36 @@ std::vector<Text> axis_cells(const Group& group, const std::vector<std::string>&
   return cells;
 }
 
-// The values of `name` in order of appearance.
-std::vector<nlohmann::json> distinct(const std::vector<const Group*>& groups,
-                                     const std::string& name) {
-  std::vector<nlohmann::json> out;
+// What a group says about several names: a row's or a column's place in a layout.
+using Values = std::vector<nlohmann::json>;
+Values values_of(const Group& group, const std::vector<std::string>& names) {
+  Values out;
+  for (const std::string& name : names) out.push_back(group.value_of(name));
+  return out;
+}
+
+// In order of appearance.
+std::vector<Values> distinct(const std::vector<const Group*>& groups,
+                             const std::vector<std::string>& names) {
+  std::vector<Values> out;
   for (const Group* group : groups) {
-    const nlohmann::json value = group->value_of(name);
-    if (std::find(out.begin(), out.end(), value) == out.end()) out.push_back(value);
+    Values values = values_of(*group, names);
+    if (std::find(out.begin(), out.end(), values) == out.end()) out.push_back(std::move(values));
+  }
+  return out;
+}
+
+std::string format_values(const Values& values) {
+  std::vector<std::string> words;
+  for (const nlohmann::json& value : values) words.push_back(format_json(value));
+  return join(words, ", ");
+}
+
+std::vector<const Group*> matching(const TableLayout& layout, const std::vector<Group>& groups) {
+  std::vector<const Group*> out;
+  const Condition where(layout.where, fmt::format("table '{}', where", layout.title));
+  for (const Group& group : groups) {
+    if (where.holds(group.runs.front()->row())) out.push_back(&group);
   }
   return out;
 }
@@ -151,7 +185,7 @@ Table claims_table(const std::vector<Judgement>& judgements) {
                    {"metric"},
                    {"published", Align::right},
                    {"ours, mean ± sd (n)", Align::right},
-                   {"difference [95 % interval]", Align::right},
+                   {"difference (95 % interval)", Align::right},
                    {"verdict"}};
   for (const Judgement& judgement : judgements) {
     const store::ClaimRecord& claim = *judgement.claim;
@@ -170,88 +204,83 @@ Table claims_table(const std::vector<Judgement>& judgements) {
 
 Table layout_table(const TableLayout& layout, const std::vector<Group>& groups,
                    const std::vector<Judgement>& judgements) {
-  std::vector<const Group*> chosen;
-  if (layout.where.empty()) {
-    for (const Group& group : groups) chosen.push_back(&group);
-  } else {
-    const auto where =
-        config::Expression::parse(layout.where, fmt::format("table '{}', where", layout.title));
-    for (const Group& group : groups) {
-      const nlohmann::json row = group.runs.front()->row();
-      const bool matches = where.evaluate([&](std::string_view name) {
-        const auto it = row.find(std::string(name));
-        return it == row.end() ? config::Value() : config::value_from_json(*it);
-      });
-      if (matches) chosen.push_back(&group);
-    }
-  }
-
+  const std::vector<const Group*> chosen = matching(layout, groups);
   // Axes that the layout does not name would put several results into one cell: they become rows.
-  std::vector<std::string> row_names{layout.rows};
+  std::vector<std::string> row_names = layout.rows;
   for (const std::string& axis : varying_axes(groups)) {
-    if (axis != layout.rows && axis != layout.columns && distinct(chosen, axis).size() > 1) {
+    const auto names_it = [&](const std::vector<std::string>& names) {
+      return std::find(names.begin(), names.end(), axis) != names.end();
+    };
+    if (!names_it(layout.rows) && !names_it(layout.columns) &&
+        distinct(chosen, {axis}).size() > 1) {
       row_names.push_back(axis);
     }
   }
-  const std::vector<nlohmann::json> columns = layout.columns.empty()
-                                                  ? std::vector<nlohmann::json>{nullptr}
-                                                  : distinct(chosen, layout.columns);
-
-  const auto claim_for = [&](const Group& group) -> const Judgement* {
+  const auto judgement_of = [&](const Group& group) -> const Judgement* {
     for (const Judgement& judgement : judgements) {
       if (judgement.group == &group && judgement.claim->metric == layout.metric) return &judgement;
     }
     return nullptr;
   };
-  const bool has_claims = std::any_of(chosen.begin(), chosen.end(), [&](const Group* group) {
-    return claim_for(*group) != nullptr;
-  });
-
   Table table;
   table.caption = fmt::format("{} – {}", layout.title, metric_heading(layout.metric));
   for (const std::string& name : row_names) table.columns.push_back({name});
-  for (const nlohmann::json& value : columns) {
-    const std::string head = layout.columns.empty() ? "" : format_json(value) + ": ";
-    if (has_claims) table.columns.push_back({head + "published", Align::right});
-    table.columns.push_back({layout.columns.empty() ? "ours"
-                             : has_claims           ? head + "ours"
-                                                    : format_json(value),
-                             Align::right});
-    if (has_claims) {
-      table.columns.push_back({head + "difference", Align::right});
-      table.columns.push_back({head + "verdict"});
+
+  // A group that no column axis speaks about (a point outside the product) stands in every column.
+  const auto is_in = [&](const Group& group, const Values& column) {
+    const Values values = values_of(group, layout.columns);
+    const bool is_everywhere = std::all_of(
+        values.begin(), values.end(), [](const nlohmann::json& value) { return value.is_null(); });
+    return is_everywhere || values == column;
+  };
+  std::vector<Values> columns = distinct(chosen, layout.columns);
+  if (columns.size() > 1) std::erase(columns, Values(layout.columns.size()));
+  struct Place {
+    std::size_t first = 0;    // position of its first cell in a row
+    bool has_claims = false;  // published | ours | difference | verdict, else ours alone
+  };
+  std::vector<Place> places;
+  for (const Values& values : columns) {
+    const bool has_claims = std::any_of(chosen.begin(), chosen.end(), [&](const Group* group) {
+      return is_in(*group, values) && judgement_of(*group) != nullptr;
+    });
+    places.push_back({table.columns.size(), has_claims});
+    const std::string head = format_values(values);
+    if (!has_claims) {
+      table.columns.push_back({head.empty() ? "ours" : head, Align::right});
+      continue;
     }
+    const std::string prefix = head.empty() ? "" : head + ": ";
+    table.columns.push_back({prefix + "published", Align::right});
+    table.columns.push_back({prefix + "ours", Align::right});
+    table.columns.push_back({prefix + "difference", Align::right});
+    table.columns.push_back({prefix + "verdict"});
   }
-  const std::size_t cells_a_column = has_claims ? 4 : 1;
-  std::vector<std::string> labels;  // of the rows so far
+
+  std::vector<Values> rows;
   for (const Group* group : chosen) {
-    Row row;
-    std::string label;
-    for (const std::string& name : row_names) {
-      std::string text = format_json(group->value_of(name));
-      // A point outside the product has no value on the axis that names the rows: its own name.
-      if (name == layout.rows && group->value_of(name).is_null()) text = group->name;
-      label += text + "\n";
-      row.cells.emplace_back(std::move(text));
-    }
-    auto at = std::find(labels.begin(), labels.end(), label) - labels.begin();
-    if (static_cast<std::size_t>(at) == labels.size()) {
-      labels.push_back(label);
-      row.cells.resize(row_names.size() + cells_a_column * columns.size());
+    // A point outside the product has no value on the axes that name the rows: its own name.
+    Values values = values_of(*group, row_names);
+    if (!values.empty() && values.front().is_null()) values = {group->name};
+    values.resize(row_names.size(), "");
+    const auto r =
+        static_cast<std::size_t>(std::find(rows.begin(), rows.end(), values) - rows.begin());
+    if (r == rows.size()) {
+      Row row;
+      for (const nlohmann::json& value : values) row.cells.emplace_back(format_json(value));
+      row.cells.resize(table.columns.size());
       table.rows.push_back(std::move(row));
+      rows.push_back(std::move(values));
     }
-    auto& cells = table.rows[static_cast<std::size_t>(at)].cells;
-    const auto column = layout.columns.empty() ? 0
-                                               : std::find(columns.begin(), columns.end(),
-                                                           group->value_of(layout.columns)) -
-                                                     columns.begin();
-    std::size_t cell = row_names.size() + cells_a_column * static_cast<std::size_t>(column);
-    const Judgement* judgement = claim_for(*group);
-    if (has_claims) cells[cell++] = judgement != nullptr ? published(*judgement->claim) : "";
-    cells[cell++] = result_cell(*group, layout.metric);
-    if (judgement != nullptr) {
-      cells[cell++] = difference(*judgement);
-      cells[cell] = std::string(to_string(judgement->verdict));
+    const Judgement* judgement = judgement_of(*group);
+    for (std::size_t c = 0; c < columns.size(); ++c) {
+      if (!is_in(*group, columns[c])) continue;
+      Text* cell = &table.rows[r].cells[places[c].first];
+      cell[places[c].has_claims ? 1 : 0] = result_cell(*group, layout.metric);
+      if (judgement == nullptr) continue;
+      cell[0] = published(*judgement->claim);
+      cell[2] = difference(*judgement);
+      cell[3] = std::string(to_string(judgement->verdict));
     }
   }
   return table;

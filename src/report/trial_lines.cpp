@@ -1,5 +1,7 @@
 #include "report/trial_lines.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "core/error.h"

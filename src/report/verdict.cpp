@@ -1,20 +1,16 @@
 #include "report/verdict.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
-#include "config/expression.h"
 #include "core/check.h"
+#include "core/text.h"
+#include "report/condition.h"
 
 namespace bitsweep::report {
 namespace {
-
-bool holds(const config::Expression& expression, const nlohmann::json& row) {
-  return expression.evaluate([&](std::string_view name) {
-    const auto it = row.find(std::string(name));
-    return it == row.end() ? config::Value() : config::value_from_json(*it);
-  });
-}
 
 // `requires` asks for what was measured: an unset number of test images is the number evaluated.
 nlohmann::json measured_row(const Run& run) {
@@ -53,11 +49,10 @@ Judgement judge(const ReportInput& input, const std::vector<Group>& groups,
                 const store::ClaimRecord& claim) {
   Judgement out;
   out.claim = &claim;
-  const auto where =
-      config::Expression::parse(claim.where, fmt::format("claim '{}', where", claim.id));
+  const Condition where(claim.where, fmt::format("claim '{}', where", claim.id));
   std::vector<const Group*> matched;
   for (const Group& group : groups) {
-    const auto matches = [&](const Run* run) { return holds(where, run->row()); };
+    const auto matches = [&](const Run* run) { return where.holds(run->row()); };
     if (std::any_of(group.runs.begin(), group.runs.end(), matches)) matched.push_back(&group);
   }
   if (matched.empty()) {
@@ -75,14 +70,13 @@ Judgement judge(const ReportInput& input, const std::vector<Group>& groups,
   out.ours = estimate(group, claim.metric);
   const auto successful = group.successful();
   if (!claim.requires_.empty()) {
-    const auto condition =
-        config::Expression::parse(claim.requires_, fmt::format("claim '{}', requires", claim.id));
+    const Condition condition(claim.requires_, fmt::format("claim '{}', requires", claim.id));
     const Run& witness = successful.empty() ? *group.runs.front() : *successful.front();
     const nlohmann::json row = measured_row(witness);
     // Before a run the number of images evaluated may be open; then the condition is, too.
     const bool open =
         successful.empty() && row.value("data.test_images", nlohmann::json()).is_null();
-    if (!open && !holds(condition, row)) {
+    if (!open && !condition.holds(row)) {
       out.verdict = Verdict::not_comparable;
       out.reason = "requires " + claim.requires_;
       return out;
@@ -92,6 +86,11 @@ Judgement judge(const ReportInput& input, const std::vector<Group>& groups,
     out.verdict = Verdict::not_run;
     out.reason = why_not_run(group);
     out.command = "bitsweep run " + input.source;
+    return out;
+  }
+  if (!std::isfinite(claim.value)) {
+    out.verdict = Verdict::not_comparable;
+    out.reason = "the source prints no value";
     return out;
   }
   if (!out.ours) {

@@ -1,5 +1,7 @@
 // Accuracy of every configuration as a dot with its 95 % interval, one line each, so that long
 // names stay readable; published values as open diamonds, the unquantized network as a dashed line.
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "core/escape.h"
@@ -29,7 +31,8 @@ std::vector<Mark> marks_of(const PlotInput& input, const std::string& metric) {
     if (!ours) continue;
     Mark mark{&group, short_label(group, axes), *ours, std::nullopt};
     for (const Judgement& judgement : input.judgements) {
-      const bool is_about_it = judgement.group == &group && judgement.claim->metric == metric;
+      const bool is_about_it = judgement.group == &group && judgement.claim->metric == metric &&
+                               judgement.verdict != Verdict::not_comparable;
       if (is_about_it) mark.published = judgement.claim->value;
     }
     marks.push_back(std::move(mark));

@@ -1,4 +1,6 @@
 // Accuracy over weight bits × activation bits, one panel for each combination of the other axes.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>

@@ -1,5 +1,7 @@
 // Series of a training (loss, accuracy) over epochs or steps: the mean of the seeds with a band of
 // one standard deviation.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <map>

@@ -1,5 +1,7 @@
 // Accuracy against what it costs (average bits, bytes, BOPs), with the Pareto staircase: the best
 // that at most this cost buys.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -28,7 +30,9 @@ constexpr std::array<Cost, 4> kCosts{{
 }};
 
 constexpr std::size_t kMostLabels = 16;
-constexpr double kLogarithmicFrom = 8;  // dearest over cheapest
+constexpr double kRoomLeft = 0.18;  // shares of the range of costs; labels may stand there
+constexpr double kRoomRight = 0.1;
+constexpr double kLogarithmicFrom = 6;  // dearest over cheapest
 
 struct Mark {
   std::size_t group = 0;
@@ -63,31 +67,60 @@ struct Box {
   }
 };
 
-// A label stands right or left of its mark, above, below or level with it: the first place that
-// touches no mark, no label and no edge. A label without a place is left out.
-std::string place_labels(const Frame& frame, const std::vector<Mark>& marks,
-                         const std::vector<std::size_t>& order) {
-  constexpr double kLetter = 7.4;
-  constexpr double kHeight = 15;
-  constexpr double kGap = 9;
-  std::vector<Box> taken;
+// Corners of the staircase, from its first step to the right edge.
+std::vector<CostPoint> staircase(const Frame& frame, const std::vector<Mark>& marks,
+                                 const std::vector<std::size_t>& front) {
+  std::vector<CostPoint> corners{marks[front.front()].point};
+  for (const std::size_t i : front) {
+    const CostPoint& point = marks[i].point;
+    corners.push_back({point.cost, corners.back().accuracy});
+    corners.push_back(point);
+  }
+  corners.push_back({frame.x1, corners.back().accuracy});
+  return corners;
+}
+
+// What is drawn and must stay legible: marks, their bars, the staircase.
+std::vector<Box> drawn_boxes(const Frame& frame, const std::vector<Mark>& marks,
+                             const std::vector<CostPoint>& corners) {
+  std::vector<Box> boxes;
   for (const Mark& mark : marks) {
     const double x = frame.pixel_x(mark.point.cost);
     const double y = frame.pixel_y(mark.point.accuracy);
-    taken.push_back({x - 6, y - 6, x + 6, y + 6});
+    boxes.push_back({x - 7, y - 7, x + 7, y + 7});
+    boxes.push_back({x - 3, frame.pixel_y(100 * mark.interval.upper), x + 3,
+                     frame.pixel_y(100 * mark.interval.lower)});
   }
-  const Box page{frame.pixel_x(frame.x0) + 2, frame.pixel_y(frame.y1), frame.pixel_x(frame.x1) + 20,
-                 frame.pixel_y(frame.y0) - 2};
+  for (std::size_t i = 1; i < corners.size(); ++i) {
+    const double left = frame.pixel_x(corners[i - 1].cost);
+    const double right = frame.pixel_x(corners[i].cost);
+    const double bottom = frame.pixel_y(corners[i - 1].accuracy);
+    const double top = frame.pixel_y(corners[i].accuracy);
+    boxes.push_back({left - 1, top - 1, right + 1, bottom + 1});
+  }
+  return boxes;
+}
+
+// A label stands right or left of its mark, below, above or level with it: the first place that
+// touches nothing drawn, no label and no edge. A label without a place is left out.
+std::string place_labels(const Frame& frame, const std::vector<Mark>& marks,
+                         const std::vector<std::size_t>& order, std::vector<Box> taken) {
+  constexpr double kLetter = 9.2;  // pixels, DejaVu Sans 12
+  constexpr double kHeight = 16;
+  constexpr double kGap = 10;
+  const Box page{frame.pixel_x(frame.x0), frame.pixel_y(frame.y1), frame.pixel_x(frame.x1) + 20,
+                 frame.pixel_y(frame.y0)};
+  constexpr std::array<std::pair<int, int>, 8> kPlaces{
+      {{1, 11}, {1, -11}, {-1, -11}, {-1, 11}, {1, 0}, {-1, 0}, {1, 20}, {1, -20}}};
   std::string script;
   for (const std::size_t i : order) {
     const Mark& mark = marks[i];
     const double x = frame.pixel_x(mark.point.cost);
     const double y = frame.pixel_y(mark.point.accuracy);
     const double width = kLetter * static_cast<double>(mark.label.size());
-    for (const auto& [side, level] : std::array<std::pair<int, int>, 6>{
-             {{1, 1}, {1, -1}, {-1, 1}, {-1, -1}, {1, 0}, {-1, 0}}}) {  // level 1 is below
+    for (const auto& [side, down] : kPlaces) {
       const double start = side > 0 ? x + kGap : x - kGap - width;
-      const double middle = y + level * 11;
+      const double middle = y + down;
       const Box box{start, middle - kHeight / 2, start + width, middle + kHeight / 2};
       const bool inside = box.left >= page.left && box.right <= page.right && box.top >= page.top &&
                           box.bottom <= page.bottom;
@@ -103,20 +136,6 @@ std::string place_labels(const Frame& frame, const std::vector<Mark>& marks,
     }
   }
   return script;
-}
-
-std::string staircase(const Frame& frame, const std::vector<Mark>& marks,
-                      const std::vector<std::size_t>& front) {
-  std::string data =
-      fmt::format("{} {}\n", number(marks[front.front()].point.cost), number(frame.y0));
-  double reached = frame.y0;
-  for (const std::size_t i : front) {
-    const CostPoint& point = marks[i].point;
-    data += fmt::format("{0} {1}\n{0} {2}\n", number(point.cost), number(reached),
-                        number(point.accuracy));
-    reached = point.accuracy;
-  }
-  return data + fmt::format("{} {}\n", number(frame.x1), number(reached));
 }
 
 std::string script_of(const PlotInput& input, const Cost& cost, const std::string& metric,
@@ -136,11 +155,11 @@ std::string script_of(const PlotInput& input, const Cost& cost, const std::strin
   }
   frame.logarithmic = cheapest > 0 && dearest / cheapest >= kLogarithmicFrom;
   if (frame.logarithmic) {
-    const double room = std::pow(dearest / cheapest, 0.08);
-    frame.x0 = cheapest / room;
-    frame.x1 = dearest * room;
+    frame.x0 = cheapest * std::pow(cheapest / dearest, kRoomLeft);
+    frame.x1 = dearest * std::pow(dearest / cheapest, kRoomRight);
   } else {
-    std::tie(frame.x0, frame.x1) = padded_range(cheapest, dearest, 0.08);
+    frame.x0 = cheapest - kRoomLeft * (dearest - cheapest);
+    frame.x1 = dearest + kRoomRight * (dearest - cheapest);
   }
   std::tie(frame.y0, frame.y1) = padded_range(lowest, highest, 0.06);
   const std::vector<std::size_t> front = pareto_front(points);
@@ -160,8 +179,13 @@ std::string script_of(const PlotInput& input, const Cost& cost, const std::strin
   for (std::size_t i = 0; i < marks.size() && marks.size() <= kMostLabels; ++i) {
     if (std::find(front.begin(), front.end(), i) == front.end()) order.push_back(i);
   }
-  script += place_labels(frame, marks, order);
-  script += "$front << EOD\n" + staircase(frame, marks, front) + "EOD\n";
+  const std::vector<CostPoint> corners = staircase(frame, marks, front);
+  script += place_labels(frame, marks, order, drawn_boxes(frame, marks, corners));
+  script += "$front << EOD\n";
+  for (const CostPoint& corner : corners) {
+    script += fmt::format("{} {}\n", number(corner.cost), number(corner.accuracy));
+  }
+  script += "EOD\n";
   std::string plot =
       "plot $front using 1:2 with lines lw 2 lc rgb '#999999' title 'Pareto staircase'";
   std::size_t blocks = 0;

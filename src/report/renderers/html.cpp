@@ -1,4 +1,5 @@
 // report.html: one file, figures and style inside, nothing loaded from elsewhere.
+#include <fmt/format.h>
 #include <openssl/evp.h>
 
 #include <algorithm>
