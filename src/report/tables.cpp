@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <map>
 #include <set>
 
@@ -47,7 +46,6 @@ std::string published(const store::ClaimRecord& claim) {
   if (metric_kind(claim.metric) != MetricKind::accuracy) {
     return format_metric(claim.metric, claim.value);
   }
-  if (!std::isfinite(claim.value)) return "–";
   const auto decimals = claim.details.find("decimals");
   if (decimals != claim.details.end() && decimals->is_number_integer()) {
     return format_percent(claim.value, decimals->get<int>());

@@ -88,11 +88,6 @@ Judgement judge(const ReportInput& input, const std::vector<Group>& groups,
     out.command = "bitsweep run " + input.source;
     return out;
   }
-  if (!std::isfinite(claim.value)) {
-    out.verdict = Verdict::not_comparable;
-    out.reason = "the source prints no value";
-    return out;
-  }
   if (!out.ours) {
     out.verdict = Verdict::not_comparable;
     out.reason = fmt::format("the trial has no metric '{}'", claim.metric);

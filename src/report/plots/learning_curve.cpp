@@ -51,7 +51,6 @@ bool has_epochs(const std::vector<Group>& groups, const std::string& name) {
 std::vector<Curve> curves_of(const std::vector<Group>& groups, const std::string& name,
                              bool over_epochs) {
   const std::vector<std::string> axes = varying_axes(groups);
-  const double unit = metric_kind(name) == MetricKind::accuracy ? 100 : 1;
   std::vector<Curve> curves;
   for (const Group& group : groups) {
     Curve curve{&group, short_label(group, axes), {}};
@@ -60,7 +59,7 @@ std::vector<Curve> curves_of(const std::vector<Group>& groups, const std::string
         const bool has_position = over_epochs ? point.epoch.has_value() : point.step.has_value();
         if (point.name != name || !has_position || !std::isfinite(point.value)) continue;
         const double at = over_epochs ? *point.epoch : static_cast<double>(*point.step);
-        curve.values[at].push_back(unit * point.value);
+        curve.values[at].push_back(point.value);
       }
     }
     if (curve.values.size() >= kFewestPoints) curves.push_back(std::move(curve));
@@ -69,6 +68,7 @@ std::vector<Curve> curves_of(const std::vector<Group>& groups, const std::string
 }
 
 Drawing draw_series(const std::string& name, const std::vector<Curve>& curves, bool over_epochs) {
+  const double unit = metric_kind(name) == MetricKind::accuracy ? 100 : 1;  // axis = value · unit
   Drawing drawing;
   drawing.id = "curve-" + name;
   std::replace_if(
@@ -77,7 +77,7 @@ Drawing draw_series(const std::string& name, const std::vector<Curve>& curves, b
   drawing.caption =
       fmt::format("{} during training: mean of the seeds, band of one standard deviation.", name);
   drawing.csv = fmt::format("cell,configuration,{},{} mean,sd,n\r\n",
-                            over_epochs ? "epoch" : "step", escape_csv(metric_heading(name)));
+                            over_epochs ? "epoch" : "step", escape_csv(name));
   std::string script = plot_frame();
   script += fmt::format(
       "set xlabel '{}'\nset ylabel {}\nset style fill transparent solid 0.18 noborder\n",
@@ -90,8 +90,9 @@ Drawing draw_series(const std::string& name, const std::vector<Curve>& curves, b
     for (const auto& [at, values] : curves[c].values) {
       const Sample sample = summarize(values);
       has_band = has_band || sample.sd > 0;
-      script += fmt::format("{} {} {} {}\n", number(at), number(sample.mean),
-                            number(sample.mean - sample.sd), number(sample.mean + sample.sd));
+      script += fmt::format("{} {} {} {}\n", number(at), number(unit * sample.mean),
+                            number(unit * (sample.mean - sample.sd)),
+                            number(unit * (sample.mean + sample.sd)));
       drawing.csv +=
           fmt::format("{},{},{},{},{},{}\r\n", curves[c].group->anchor, escape_csv(curves[c].label),
                       number(at), number(sample.mean), number(sample.sd), sample.n);
