@@ -29,8 +29,9 @@ TEST_CASE("escape_html is safe in text and in attributes") {
 }
 
 TEST_CASE("escape_tex leaves no command") {
-  CHECK(escape_tex("50% of $x_1 & {y}\\n #1 ~^") ==
-        "50\\% of \\$x\\_1 \\& \\{y\\}\\textbackslash{}n \\#1 \\textasciitilde{}\\textasciicircum{}");
+  CHECK(
+      escape_tex("50% of $x_1 & {y}\\n #1 ~^") ==
+      "50\\% of \\$x\\_1 \\& \\{y\\}\\textbackslash{}n \\#1 \\textasciitilde{}\\textasciicircum{}");
   CHECK(escape_tex("−0.5 ± 0.1") == "$-$0.5 $\\pm$ 0.1");
 }
 
@@ -67,9 +68,9 @@ TEST_CASE("gnuplot strings substitute nothing") {
 }
 
 TEST_CASE("a picture that gnuplot refuses is an error with its words") {
-  CHECK_THROWS_MATCHES(draw_png({100, 100, "plot no_such_thing\n"}), EnvironmentError,
-                       Catch::Matchers::MessageMatches(
-                           Catch::Matchers::ContainsSubstring("no_such_thing")));
+  CHECK_THROWS_MATCHES(
+      draw_png({100, 100, "plot no_such_thing\n"}), EnvironmentError,
+      Catch::Matchers::MessageMatches(Catch::Matchers::ContainsSubstring("no_such_thing")));
 }
 
 TEST_CASE("without gnuplot the error names the package") {
@@ -115,7 +116,8 @@ TEST_CASE("groups gather seeds and keep the plan's order") {
   CHECK(groups[8].name == "fp32");
 }
 
-TEST_CASE("a layout puts every configuration into one cell and points outside it into all columns") {
+TEST_CASE(
+    "a layout puts every configuration into one cell and points outside it into all columns") {
   const ReportInput input = demo_input();
   const auto groups = group_by_seed(input);
   const Table table = layout_table(input.tables.front(), groups, {});

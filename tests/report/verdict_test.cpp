@@ -55,7 +55,8 @@ TEST_CASE("several seeds on a whole test set have the t interval") {
   const Estimate ours = top1_of(seeds_input({9000, 9010, 9020}, 10'000));
   CHECK(ours.noise == Noise::student);
   // t(2, 0.975) = 4.302653, sd = 0.001.
-  CHECK(ours.interval.upper - 0.901 == Catch::Approx(4.302653 * 0.001 / std::sqrt(3)).epsilon(1e-6));
+  CHECK(ours.interval.upper - 0.901 ==
+        Catch::Approx(4.302653 * 0.001 / std::sqrt(3)).epsilon(1e-6));
 }
 
 TEST_CASE("seeds that changed nothing count as one measurement") {
@@ -77,11 +78,11 @@ TEST_CASE("compare calls reproduced, gap and undecided by the interval of the di
   const std::vector<Case> cases{
       {0.70, 0.69, 0.71, 0.70, 0.02, Verdict::reproduced},
       {0.70, 0.69, 0.71, 0.70, 0.0101, Verdict::reproduced},
-      {0.70, 0.69, 0.71, 0.70, 0.009, Verdict::undecided},   // too wide
-      {0.70, 0.69, 0.71, 0.75, 0.02, Verdict::gap},          // below
-      {0.70, 0.69, 0.71, 0.65, 0.02, Verdict::gap},          // above
-      {0.70, 0.69, 0.71, 0.725, 0.02, Verdict::undecided},   // reaches into the tolerance
-      {0.70, 0.69, 0.71, 0.715, 0.02, Verdict::undecided},   // inside, but reaches out
+      {0.70, 0.69, 0.71, 0.70, 0.009, Verdict::undecided},  // too wide
+      {0.70, 0.69, 0.71, 0.75, 0.02, Verdict::gap},         // below
+      {0.70, 0.69, 0.71, 0.65, 0.02, Verdict::gap},         // above
+      {0.70, 0.69, 0.71, 0.725, 0.02, Verdict::undecided},  // reaches into the tolerance
+      {0.70, 0.69, 0.71, 0.715, 0.02, Verdict::undecided},  // inside, but reaches out
   };
   for (const Case& c : cases) {
     CAPTURE(c.published, c.tolerance);
@@ -130,8 +131,8 @@ TEST_CASE("an exact metric is reproduced or not, without noise") {
 TEST_CASE("a claim whose requires does not hold is not comparable") {
   ReportInput input = seeds_input({912}, 1000);
   std::vector<Group> groups;
-  const auto judged = judge_one(
-      input, claim("c", "x == 1", 0.9, 0.01, "data.test_images == 10000"), groups);
+  const auto judged =
+      judge_one(input, claim("c", "x == 1", 0.9, 0.01, "data.test_images == 10000"), groups);
   CHECK(judged.verdict == Verdict::not_comparable);
   CHECK(judged.reason == "requires data.test_images == 10000");
   // An unset number of test images is the number that was evaluated.
