@@ -52,19 +52,26 @@ std::optional<PairedTest> paired_test(const Group& first, const Group& second) {
   return a != nullptr ? test_pair(*a, *b) : test_pair(*ours.front(), *theirs.front());
 }
 
-const Group* baseline_of(const Group& group, const std::vector<Group>& groups) {
+std::vector<const Group*> baselines_of(const std::vector<Group>& groups) {
+  std::vector<const Group*> out;
+  for (const Group& group : groups) {
+    if (group.value_of("quant.scheme") == "none") out.push_back(&group);
+  }
+  return out;
+}
+
+const Group* baseline_of(const Group& group, const std::vector<const Group*>& baselines) {
+  if (std::find(baselines.begin(), baselines.end(), &group) != baselines.end()) return nullptr;
   const Run& run = *group.runs.front();
-  for (const Group& candidate : groups) {
-    if (candidate.value_of("quant.scheme") != "none") continue;
-    if (&candidate == &group) return nullptr;
-    const Run& other = *candidate.runs.front();
+  for (const Group* candidate : baselines) {
+    const Run& other = *candidate->runs.front();
     const auto matches = [&](const auto& item) {
       const std::string& key = item.key();
       const bool is_task = key.rfind("model.", 0) == 0 || key.rfind("data.", 0) == 0;
       return !is_task || agree(run, other, key);
     };
     const auto items = run.trial.config.items();
-    if (std::all_of(items.begin(), items.end(), matches)) return &candidate;
+    if (std::all_of(items.begin(), items.end(), matches)) return candidate;
   }
   return nullptr;
 }

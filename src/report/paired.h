@@ -17,8 +17,11 @@ struct PairedTest {
 // differ or a bitmap is not there.
 std::optional<PairedTest> paired_test(const Group& first, const Group& second);
 
-// The unquantized configuration (quant.scheme = "none") of the same network on the same data;
-// nullptr where there is none or `group` is it.
-const Group* baseline_of(const Group& group, const std::vector<Group>& groups);
+// The unquantized configurations (quant.scheme = "none"), in plan order.
+std::vector<const Group*> baselines_of(const std::vector<Group>& groups);
+
+// Of `baselines`, the first of the same network on the same data; nullptr where there is none or
+// `group` is one itself.
+const Group* baseline_of(const Group& group, const std::vector<const Group*>& baselines);
 
 }  // namespace bitsweep::report

@@ -255,20 +255,19 @@ Table layout_table(const TableLayout& layout, const std::vector<Group>& groups,
     table.columns.push_back({prefix + "verdict"});
   }
 
-  std::vector<Values> rows;
+  std::map<std::string, std::size_t> rows;  // what stands in front → position
   for (const Group* group : chosen) {
     // A point outside the product has no value on the axes that name the rows: its own name.
     Values values = values_of(*group, row_names);
     if (!values.empty() && values.front().is_null()) values = {group->name};
     values.resize(row_names.size(), "");
-    const auto r =
-        static_cast<std::size_t>(std::find(rows.begin(), rows.end(), values) - rows.begin());
-    if (r == rows.size()) {
+    const auto [at, is_new] = rows.try_emplace(nlohmann::json(values).dump(), table.rows.size());
+    const std::size_t r = at->second;
+    if (is_new) {
       Row row;
       for (const nlohmann::json& value : values) row.cells.emplace_back(format_json(value));
       row.cells.resize(table.columns.size());
       table.rows.push_back(std::move(row));
-      rows.push_back(std::move(values));
     }
     const Judgement* judgement = judgement_of(*group);
     for (std::size_t c = 0; c < columns.size(); ++c) {
@@ -289,8 +288,9 @@ Table overview_table(const std::vector<Group>& groups) {
   const std::vector<std::string> accuracies = accuracy_metrics(groups);
   const std::string main_metric = accuracies.empty() ? "top1" : accuracies.front();
   const bool has_bits = any_has(groups, "weight_bits_average");
+  const std::vector<const Group*> baselines = baselines_of(groups);
   const bool has_baseline = std::any_of(groups.begin(), groups.end(), [&](const Group& group) {
-    return baseline_of(group, groups) != nullptr;
+    return baseline_of(group, baselines) != nullptr;
   });
 
   Table table;
@@ -326,7 +326,7 @@ Table overview_table(const std::vector<Group>& groups) {
     row.cells.push_back(result_cell(group, main_metric));
     row.cells.emplace_back(ours ? format_interval(main_metric, *ours) : "");
     if (has_baseline) {
-      const Group* baseline = baseline_of(group, groups);
+      const Group* baseline = baseline_of(group, baselines);
       const auto reference = baseline != nullptr ? estimate(*baseline, main_metric) : std::nullopt;
       const auto test = baseline != nullptr ? paired_test(group, *baseline) : std::nullopt;
       row.cells.emplace_back(

@@ -88,9 +88,11 @@ TEST_CASE("the baseline of a configuration is the unquantized one of the same ne
   input.runs.push_back(make_run("other", 0, {}, config_of("aciq", 8, 8)));
   input.runs.back().trial.config["model.name"] = "resnet32";
   const auto groups = group_by_seed(input);
-  CHECK(baseline_of(groups[0], groups) == &groups[8]);
-  CHECK(baseline_of(groups[8], groups) == nullptr);
-  CHECK(baseline_of(groups[9], groups) == nullptr);
+  const auto baselines = baselines_of(groups);
+  CHECK(baselines == std::vector<const Group*>{&groups[8]});
+  CHECK(baseline_of(groups[0], baselines) == &groups[8]);
+  CHECK(baseline_of(groups[8], baselines) == nullptr);
+  CHECK(baseline_of(groups[9], baselines) == nullptr);
 }
 
 TEST_CASE("paired_test compares trials of the lowest common seed on the same images alone") {
