@@ -33,23 +33,34 @@ BITSWEEP_FORMULA float power_of_two_scale(float scale) {
   return ldexpf(1.0f, fraction == 0.5f ? exponent - 1 : exponent);
 }
 
+enum class ScaleRule : std::uint8_t {
+  any,
+  power_of_two,  // rounded up to one; the codes then reach beyond the range
+};
+
+BITSWEEP_FORMULA float ruled(float scale, ScaleRule rule) {
+  return rule == ScaleRule::power_of_two ? power_of_two_scale(scale) : scale;
+}
+
 // 2^bits codes 0 … 2^bits − 1 over the range; zero is a code if the range contains it, and the
 // zero point is not clamped, so a range that excludes zero works too (document 004, vector path,
 // facts B.1.1). bits 0 … 16; 0 bits have one code, which stands for the lower end.
-BITSWEEP_FORMULA AffineGrid affine_grid(RealRange range, int bits) {
+BITSWEEP_FORMULA AffineGrid affine_grid(RealRange range, int bits,
+                                        ScaleRule rule = ScaleRule::any) {
   const std::int32_t qmax = (std::int32_t{1} << bits) - 1;
   const float step = bits == 0 ? 0.0f : range.length / static_cast<float>(qmax);
-  const float scale = floored(step, kScaleFloor);
+  const float scale = ruled(floored(step, kScaleFloor), rule);
   return {scale, rintf(-range.lower / scale) + 0.0f, 0, qmax};  // + 0: never −0
 }
 
 // Document 004, kernel path (facts B.1.2): no floor; an empty range has no grid (scale 0, the input
 // passes through); zero is a code only where it lies strictly inside, else the lower end is code 0.
 // Goes with kDocument004KernelRounding. bits 1 … 16.
-BITSWEEP_FORMULA AffineGrid anchored_affine_grid(RealRange range, int bits) {
+BITSWEEP_FORMULA AffineGrid anchored_affine_grid(RealRange range, int bits,
+                                                 ScaleRule rule = ScaleRule::any) {
   const std::int32_t qmax = (std::int32_t{1} << bits) - 1;
   if (!(range.length > 0.0f)) return {0.0f, 0.0f, 0, qmax};
-  const float scale = range.length / static_cast<float>(qmax);
+  const float scale = ruled(range.length / static_cast<float>(qmax), rule);
   const bool zero_inside = range.lower < 0.0f && range.lower + range.length > 0.0f;
   if (!zero_inside) return {scale, 0.0f, 0, qmax, range.lower};
   return {scale, round_to_whole(-range.lower / scale, Ties::away), 0, qmax};
@@ -63,11 +74,12 @@ enum class SymmetricCodes : std::uint8_t {
 // Signed codes with zero point 0; the largest code stands for max_abs. bits 2 … 16. One bit is
 // {−1, 0} in the full range (step max_abs) and {0} alone in the narrow one: callers refuse the
 // latter.
-BITSWEEP_FORMULA AffineGrid symmetric_grid(float max_abs, int bits, SymmetricCodes codes) {
+BITSWEEP_FORMULA AffineGrid symmetric_grid(float max_abs, int bits, SymmetricCodes codes,
+                                           ScaleRule rule = ScaleRule::any) {
   const std::int32_t top = (std::int32_t{1} << (bits - 1)) - 1;
   const float step = max_abs / static_cast<float>(top > 0 ? top : 1);
   const std::int32_t bottom = codes == SymmetricCodes::narrow ? -top : -top - 1;
-  return {floored(step, kScaleFloor), 0.0f, bottom, top};
+  return {ruled(floored(step, kScaleFloor), rule), 0.0f, bottom, top};
 }
 
 // One code that stands for `value`: what 0 bits mean where they stand for a mean.

@@ -1,7 +1,5 @@
 #include "data/normalize.h"
 
-#include <numeric>
-
 #include "core/check.h"
 
 namespace bitsweep::data {
@@ -56,13 +54,6 @@ void normalized_batch(const Images& images, std::span<const std::int64_t> positi
       for (std::int64_t i = 0; i < plane; ++i) *out++ = value[from[i]];
     }
   }
-}
-
-void normalized_batch(const Images& images, std::int64_t first, std::int64_t count,
-                      const Normalization& normalization, float* out) {
-  std::vector<std::int64_t> positions(static_cast<std::size_t>(count));
-  std::iota(positions.begin(), positions.end(), first);
-  normalized_batch(images, positions, normalization, out);
 }
 
 }  // namespace bitsweep::data

@@ -20,10 +20,8 @@ struct Normalization {
 // `auto` is the data set's own. Throws ConfigError for an unknown name.
 Normalization normalization(const config::NormalizeConfig& config, const Dataset& dataset);
 
-// Images first … first + count − 1 as [count, channels, height, width] float32 at `out`.
-void normalized_batch(const Images& images, std::int64_t first, std::int64_t count,
-                      const Normalization& normalization, float* out);
-// The images at these positions, in this order.
+// The images at these positions, in this order, as [count, channels, height, width] float32 at
+// `out`.
 void normalized_batch(const Images& images, std::span<const std::int64_t> positions,
                       const Normalization& normalization, float* out);
 

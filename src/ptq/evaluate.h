@@ -1,0 +1,66 @@
+// Images through a network: calibration statistics, and evaluation with quantized activations.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "data/dataset.h"
+#include "data/normalize.h"
+#include "exec/inference.h"
+#include "ptq/quantizer.h"
+#include "ptq/statistics.h"
+
+namespace bitsweep::ptq {
+
+// Images in the order in which they are fed.
+struct ImageSequence {
+  const data::Images& images;
+  std::span<const std::int64_t> positions;
+  const data::Normalization& normalization;
+};
+
+// Called after every step with the images done so far.
+using OnProgress = std::function<void(std::int64_t done)>;
+
+// Statistics of the outputs of `nodes` on the unquantized network: result[i][k] is of nodes[i] in
+// batch k. The last batch may be smaller.
+std::vector<std::vector<TensorStatistics>> collect_statistics(
+    const exec::Inference& network, const graph::Graph& graph, std::span<const graph::NodeId> nodes,
+    const ImageSequence& sequence, std::int64_t batch_size, Detail detail,
+    const OnProgress& progress);
+
+// Quantizes outputs as they are computed (exec::OutputHook).
+class OutputQuantizers {
+ public:
+  explicit OutputQuantizers(const graph::Graph& graph);
+
+  // On these grids, always (calibrated) …
+  void fix(graph::NodeId node, Quantizer quantizer);
+  // … or on grids from every batch's own statistics (dynamic).
+  void follow(const quant::QuantizerSite& site);
+
+  void operator()(graph::NodeId node, at::Tensor& value);
+
+  // What `node` was quantized on first; nullptr where it was not.
+  const Quantizer* first(graph::NodeId node) const;
+
+ private:
+  struct Entry {
+    std::optional<Quantizer> quantizer;
+    std::optional<quant::QuantizerSite> dynamic;
+  };
+  const graph::Graph& graph_;
+  std::vector<Entry> entries_;  // by node
+};
+
+// logits of the image at `position` of sequence.images.
+using OnLogits = std::function<void(std::int64_t position, std::span<const float> logits)>;
+
+// Feeds the whole sequence, `step` images at a time; the last step may be smaller.
+void evaluate(const exec::Inference& network, const ImageSequence& sequence, std::int64_t step,
+              const exec::OutputHook& hook, const OnLogits& on_logits, const OnProgress& progress);
+
+}  // namespace bitsweep::ptq

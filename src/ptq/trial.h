@@ -1,0 +1,74 @@
+// A post-training quantization trial from its configuration to its numbers.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/trial.h"
+#include "data/dataset.h"
+#include "graph/count.h"
+#include "graph/graph.h"
+#include "graph/parameters.h"
+#include "ptq/accuracy.h"
+#include "ptq/evaluate.h"
+#include "ptq/quantizer.h"
+#include "quant/sites.h"
+
+namespace bitsweep::ptq {
+
+struct Outcome {
+  explicit Outcome(std::int64_t images) : accuracy(images) {}
+
+  Accuracy accuracy;
+  graph::Counts counts;
+  double calibrate_s = 0;  // 0 where another trial's statistics were used, or none
+  double evaluate_s = 0;
+
+  // The network as it ran: batch norms folded where the configuration says so.
+  std::shared_ptr<const graph::Graph> graph;
+  std::shared_ptr<const graph::Parameters> weights;    // float32
+  std::shared_ptr<const graph::Parameters> quantized;  // on their grids
+  quant::SitePlan sites;
+  std::vector<Quantizer> quantizers;  // one per site; where dynamic, of the first batch
+};
+
+// What happens on the way; both may be empty.
+struct Listener {
+  // phase: "calibrate" or "evaluate"; in images.
+  std::function<void(const char* phase, std::int64_t done, std::int64_t total)> progress;
+  OnLogits logits;
+};
+
+// Keeps what the next trial may need: decoded images and calibration statistics.
+class Session {
+ public:
+  explicit Session(at::Device device) : device_(device) {}
+
+  // config.model.weights is a file here. Throws ConfigError for what the network or the data cannot
+  // have, DataError for missing or damaged weights and images, Diverged.
+  Outcome run(const config::TrialConfig& config, const Listener& listener);
+
+ private:
+  using CollectedStatistics = std::map<graph::NodeId, TensorStatistics>;
+
+  std::shared_ptr<const data::Images> images(const data::Dataset& dataset,
+                                             const data::Selection& selection,
+                                             const std::string& root);
+  std::shared_ptr<const CollectedStatistics> calibrated(const config::TrialConfig& config,
+                                                        const data::Dataset& dataset,
+                                                        const std::string& weights_sha256,
+                                                        const Outcome& outcome,
+                                                        const Listener& listener);
+
+  at::Device device_;
+  std::map<std::string, std::shared_ptr<const data::Images>> images_;
+  std::map<std::string, std::shared_ptr<const CollectedStatistics>> statistics_;
+};
+
+}  // namespace bitsweep::ptq
