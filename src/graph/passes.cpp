@@ -33,6 +33,9 @@ Attributes with_bias(const Node& layer) {
   return out;
 }
 
+// In float32, operation by operation: where a folded weight lies next to a tie of its grid, another
+// order or a wider type takes it to the other code, and one code of 268,336 changed 1.5 % of
+// ResNet20's correct images at 4 bits.
 void fold_layer(const Node& layer, const Node& norm, const Parameters& from, Parameters& to) {
   const auto gamma = from.values(norm.name + ".weight");
   const auto beta = from.values(norm.name + ".bias");
@@ -47,13 +50,13 @@ void fold_layer(const Node& layer, const Node& norm, const Parameters& from, Par
   const std::size_t channels = gamma.size();
   const std::size_t per_channel = weight.size() / channels;
   for (std::size_t c = 0; c < channels; ++c) {
-    const double scale =
-        gamma[c] / std::sqrt(static_cast<double>(variance[c]) + norm.as<BatchNorm>()->eps);
+    const float scale =
+        gamma[c] / std::sqrt(variance[c] + static_cast<float>(norm.as<BatchNorm>()->eps));
     for (std::size_t i = c * per_channel; i < (c + 1) * per_channel; ++i) {
-      folded_weight[i] = static_cast<float>(weight[i] * scale);
+      folded_weight[i] = weight[i] * scale;
     }
-    const double bias = has_bias ? from.values(bias_name)[c] : 0.0;
-    folded_bias[c] = static_cast<float>((bias - mean[c]) * scale + beta[c]);
+    const float bias = has_bias ? from.values(bias_name)[c] : 0.0F;
+    folded_bias[c] = (bias - mean[c]) * scale + beta[c];
   }
 }
 

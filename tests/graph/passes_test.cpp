@@ -60,18 +60,16 @@ TEST_CASE("a folded layer computes what layer and batch norm computed, grouped a
   }
 }
 
-TEST_CASE("folding rounds once: weights are the float64 product rounded to float32") {
+TEST_CASE("folding multiplies by the float32 quotient of gamma and deviation") {
   const Graph g = grouped_network(false);
   Parameters parameters(g);
   fill(parameters, 2);
   const Parameters folded = fold_parameters(fold_batch_norm(g), g, parameters);
   for (std::size_t i = 0; i < 108; ++i) {
     const std::size_t c = i / 18;
-    const double scale =
-        parameters.values("bn.weight")[c] /
-        std::sqrt(static_cast<double>(parameters.values("bn.running_var")[c]) + 1e-3);
-    CHECK(folded.values("conv.weight")[i] ==
-          static_cast<float>(parameters.values("conv.weight")[i] * scale));
+    const float deviation = std::sqrt(parameters.values("bn.running_var")[c] + 1e-3F);
+    const float scale = parameters.values("bn.weight")[c] / deviation;
+    CHECK(folded.values("conv.weight")[i] == parameters.values("conv.weight")[i] * scale);
   }
 }
 
