@@ -11,6 +11,7 @@
 #include "cli/command.h"
 #include "cli/devices.h"
 #include "cli/plan_options.h"
+#include "cli/records.h"
 #include "cli/version.h"
 #include "core/log.h"
 #include "core/text.h"
@@ -111,7 +112,8 @@ ExitCode execute(const Options& options) {
   for (const std::string& attempt : store.reconcile().resolved) {
     spdlog::info("attempt {} ended with its run; recorded from its folder", attempt.substr(0, 16));
   }
-  store.put_sweep(run::sweep_record(loaded), run::trial_records(loaded));
+  const PlanRecords records = records_of(loaded);
+  store.put_sweep(records.sweep, records.trials);
   decisions = run::decide(loaded.plan, &store, decide_options(options));
 
   Tally tally;

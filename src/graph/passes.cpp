@@ -50,13 +50,13 @@ void fold_layer(const Node& layer, const Node& norm, const Parameters& from, Par
   const std::size_t channels = gamma.size();
   const std::size_t per_channel = weight.size() / channels;
   for (std::size_t c = 0; c < channels; ++c) {
-    const float scale =
-        gamma[c] / std::sqrt(variance[c] + static_cast<float>(norm.as<BatchNorm>()->eps));
+    const float inverse_deviation =
+        1.0F / std::sqrt(variance[c] + static_cast<float>(norm.as<BatchNorm>()->eps));
     for (std::size_t i = c * per_channel; i < (c + 1) * per_channel; ++i) {
-      folded_weight[i] = weight[i] * scale;
+      folded_weight[i] = weight[i] * inverse_deviation * gamma[c];
     }
     const float bias = has_bias ? from.values(bias_name)[c] : 0.0F;
-    folded_bias[c] = (bias - mean[c]) * scale + beta[c];
+    folded_bias[c] = (bias - mean[c]) * inverse_deviation * gamma[c] + beta[c];
   }
 }
 

@@ -28,9 +28,9 @@ Folding fold_batch_norm(const Graph& graph);
 // The folding that folds nothing.
 Folding keep_batch_norm(const Graph& graph);
 
-// The values for `folding.graph`: w·(γ/√(σ²+ε)) and (b − μ)·(γ/√(σ²+ε)) + β for each output channel,
-// in float32 and in this order, as the sources of document 004's numbers do; everything else is
-// copied.
+// The values for `folding.graph`: w·(1/√(σ²+ε))·γ and (b − μ)·(1/√(σ²+ε))·γ + β for each output
+// channel, in float32 and in this order, which gives document 004's folded weights bit for bit;
+// everything else is copied.
 Parameters fold_parameters(const Folding& folding, const Graph& graph,
                            const Parameters& parameters);
 

@@ -126,13 +126,13 @@ std::shared_ptr<const data::Images> Session::images(const data::Dataset& dataset
 }
 
 std::shared_ptr<const Session::CollectedStatistics> Session::calibrated(
-    const TrialConfig& config, const data::Dataset& dataset, const std::string& weights_sha256,
-    const Outcome& outcome, const Listener& listener) {
+    const TrialConfig& config, const data::Dataset& dataset, const Outcome& outcome,
+    const Listener& listener) {
   const config::CalibrationConfig& calibration = config.quant.calibration;
   const CalibrationImages chosen = calibration_images(config, dataset);
   const std::vector<NodeId> nodes = quantized_outputs(outcome.sites);
   const config::NormalizeConfig& normalize = config.data.normalize;
-  const nlohmann::json key = {weights_sha256,
+  const nlohmann::json key = {outcome.weights_sha256,
                               outcome.graph->name(),
                               config.model.shortcut,
                               config.model.post_add_relu,
@@ -195,6 +195,10 @@ Outcome Session::run(const TrialConfig& config, const Listener& listener) {
   out.graph = std::make_shared<const graph::Graph>(std::move(plan.folding.graph));
   out.sites = std::move(plan.sites);
   out.counts = graph::count(*out.graph, quant::bit_table(*out.graph, out.sites));
+  const graph::TotalCount as_is = graph::count(network).total;
+  out.counts.total.parameters = as_is.parameters;
+  out.counts.total.madds_published = as_is.madds_published;
+  out.weights_sha256 = sha256_file(config.model.weights);
   out.quantizers.resize(out.sites.sites.size());
   out.quantized = std::make_shared<const graph::Parameters>(
       quantize_weights(*out.graph, *out.weights, out.sites, out.quantizers));
@@ -210,7 +214,7 @@ Outcome Session::run(const TrialConfig& config, const Listener& listener) {
   } else if (any_output) {
     const Stopwatch watch;
     const auto statistics =
-        calibrated(config, dataset, sha256_file(config.model.weights), out, listener);
+        calibrated(config, dataset, out, listener);
     for (const QuantizerSite& site : out.sites.sites) {
       if (site.place == Place::output) {
         outputs.fix(site.node, activation_quantizer(site, statistics->at(site.node)));

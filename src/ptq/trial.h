@@ -26,6 +26,7 @@ struct Outcome {
   explicit Outcome(std::int64_t images) : accuracy(images) {}
 
   Accuracy accuracy;
+  // Of the network as it ran; `parameters` and `madds_published` of the network as it is.
   graph::Counts counts;
   double calibrate_s = 0;  // 0 where another trial's statistics were used, or none
   double evaluate_s = 0;
@@ -34,6 +35,7 @@ struct Outcome {
   std::shared_ptr<const graph::Graph> graph;
   std::shared_ptr<const graph::Parameters> weights;    // float32
   std::shared_ptr<const graph::Parameters> quantized;  // on their grids
+  std::string weights_sha256;  // of the file
   quant::SitePlan sites;
   std::vector<Quantizer> quantizers;  // one per site; where dynamic, of the first batch
 };
@@ -62,7 +64,6 @@ class Session {
                                              const std::string& root);
   std::shared_ptr<const CollectedStatistics> calibrated(const config::TrialConfig& config,
                                                         const data::Dataset& dataset,
-                                                        const std::string& weights_sha256,
                                                         const Outcome& outcome,
                                                         const Listener& listener);
 

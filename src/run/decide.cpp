@@ -97,49 +97,4 @@ nlohmann::json numerics_version(const config::Settings& settings) {
   return out;
 }
 
-store::SweepRecord sweep_record(const sweep::LoadedPlan& loaded) {
-  store::SweepRecord out;
-  out.name = loaded.plan.name;
-  out.text = loaded.sweep.text;
-  out.sha256 = loaded.plan.sweep_sha256;
-  out.plan = sweep::plan_to_json(loaded.plan);
-  for (const sweep::Claim& claim : loaded.sweep.claims) {
-    if (!claim.value) continue;  // the source prints no number: nothing to hold against
-    store::ClaimRecord record;
-    record.id = claim.id;
-    if (claim.where) record.where = claim.where->expression.text();
-    record.metric = claim.metric;
-    record.value = *claim.value;
-    record.tolerance = claim.tolerance;
-    if (claim.requires_) record.requires_ = claim.requires_->expression.text();
-    record.details = claim.details;
-    out.claims.push_back(std::move(record));
-  }
-  return out;
-}
-
-std::vector<store::TrialRecord> trial_records(const sweep::LoadedPlan& loaded) {
-  std::vector<store::TrialRecord> out;
-  const sweep::Plan& plan = loaded.plan;
-  for (std::size_t i = 0; i < plan.trials.size(); ++i) {
-    const sweep::PlannedTrial& trial = plan.trials[i];
-    store::TrialRecord record;
-    record.key = trial.identity.key;
-    record.canonical = trial.identity.canonical;
-    record.config = trial.settings.to_json();
-    record.seed = static_cast<std::uint64_t>(trial.seed);
-    store::Membership membership;
-    membership.sweep = plan.name;
-    membership.name = trial.name;
-    membership.group = trial.group;
-    membership.ordinal = static_cast<std::int64_t>(i);
-    for (std::size_t c = 0; c < plan.columns.size(); ++c) {
-      membership.axes.emplace_back(plan.columns[c].label, config::to_json(trial.axis_values[c]));
-    }
-    record.memberships.push_back(std::move(membership));
-    out.push_back(std::move(record));
-  }
-  return out;
-}
-
 }  // namespace bitsweep::run

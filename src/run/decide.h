@@ -41,8 +41,4 @@ std::vector<Decision> decide(const sweep::Plan& plan, const store::Store* store,
 // attempt.
 nlohmann::json numerics_version(const config::Settings& settings);
 
-// A sweep and its trials as the store keeps them.
-store::SweepRecord sweep_record(const sweep::LoadedPlan& loaded);
-std::vector<store::TrialRecord> trial_records(const sweep::LoadedPlan& loaded);
-
 }  // namespace bitsweep::run

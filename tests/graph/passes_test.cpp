@@ -60,7 +60,7 @@ TEST_CASE("a folded layer computes what layer and batch norm computed, grouped a
   }
 }
 
-TEST_CASE("folding multiplies by the float32 quotient of gamma and deviation") {
+TEST_CASE("folding multiplies by the inverse deviation, then by gamma, in float32") {
   const Graph g = grouped_network(false);
   Parameters parameters(g);
   fill(parameters, 2);
@@ -68,8 +68,8 @@ TEST_CASE("folding multiplies by the float32 quotient of gamma and deviation") {
   for (std::size_t i = 0; i < 108; ++i) {
     const std::size_t c = i / 18;
     const float deviation = std::sqrt(parameters.values("bn.running_var")[c] + 1e-3F);
-    const float scale = parameters.values("bn.weight")[c] / deviation;
-    CHECK(folded.values("conv.weight")[i] == parameters.values("conv.weight")[i] * scale);
+    const float normed = parameters.values("conv.weight")[i] * (1.0F / deviation);
+    CHECK(folded.values("conv.weight")[i] == normed * parameters.values("bn.weight")[c]);
   }
 }
 
