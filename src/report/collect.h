@@ -11,8 +11,8 @@
 namespace bitsweep::report {
 
 // `trials`: the sweep's, in plan order, each with its membership of this sweep. What the database
-// knows of them comes along; `store` is nullptr where nothing has run yet. Tables, skipped points and
-// lints come from the frozen plan. Throws StoreError.
+// knows of them comes along; `store` is nullptr where nothing has run yet. Tables, skipped points
+// and lints come from the frozen plan. Throws StoreError.
 ReportInput collect(const store::Store* store, const store::SweepRecord& sweep,
                     const std::vector<store::TrialRecord>& trials);
 

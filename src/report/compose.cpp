@@ -151,7 +151,7 @@ std::vector<Figure> add_figures(Document& document, const std::vector<Group>& gr
 
 void add_trials(Document& document, const ReportInput& input, const std::vector<Group>& groups) {
   document.blocks.emplace_back(Heading{2, "Trials"});
-  document.blocks.emplace_back(trials_table(groups));
+  document.blocks.emplace_back(trials_table(input, groups));
   List failures;
   for (const Run& run : input.runs) {
     const store::AttemptRecord* attempt = run.shown();

@@ -50,8 +50,11 @@ nlohmann::json Group::value_of(const std::string& name) const {
   for (const auto& [label, value] : axes) {
     if (label == name) return value;
   }
-  const auto first = runs.front()->trial.config.find(name);
-  if (first == runs.front()->trial.config.end()) return nullptr;
+  const nlohmann::json& config = runs.front()->trial.config;
+  const auto first = config.find(name);
+  if (first == config.end()) return nullptr;
+  const bool is_how = name.rfind("quant.", 0) == 0 && name != "quant.scheme";
+  if (is_how && config.value("quant.scheme", nlohmann::json()) == "none") return nullptr;
   for (const Run* run : runs) {
     if (run->trial.config.value(name, nlohmann::json()) != *first) return nullptr;
   }

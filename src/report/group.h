@@ -19,7 +19,8 @@ struct Group {
   std::vector<const Run*> runs;                              // in plan order; never empty
 
   std::vector<const Run*> successful() const;
-  // The value of an axis or configuration key that all trials of the group share, else null.
+  // The value of an axis or configuration key that all trials of the group share, else null. What
+  // says how to quantize is null where nothing is quantized (quant.scheme = "none").
   nlohmann::json value_of(const std::string& name) const;
 };
 

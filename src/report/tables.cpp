@@ -86,6 +86,12 @@ bool is_outside_product(const Group& group, const std::vector<std::string>& axes
   });
 }
 
+std::vector<const Group*> inside_product(std::vector<const Group*> groups,
+                                         const std::vector<std::string>& axes) {
+  std::erase_if(groups, [&](const Group* group) { return is_outside_product(*group, axes); });
+  return groups;
+}
+
 std::vector<Text> axis_cells(const Group& group, const std::vector<std::string>& axes) {
   std::vector<Text> cells;
   if (is_outside_product(group, axes)) {
@@ -177,6 +183,22 @@ std::vector<std::string> varying_axes(const std::vector<Group>& groups) {
   return labels;
 }
 
+std::vector<std::string> undecided_axes(const std::vector<const Group*>& groups,
+                                        const std::vector<std::string>& axes,
+                                        const std::vector<std::string>& names) {
+  std::vector<std::string> out;
+  for (const std::string& axis : axes) {
+    std::map<std::string, nlohmann::json> decided;  // what the names say → the axis
+    const bool is_decided = std::all_of(groups.begin(), groups.end(), [&](const Group* group) {
+      const nlohmann::json value = group->value_of(axis);
+      const std::string key = nlohmann::json(values_of(*group, names)).dump();
+      return decided.try_emplace(key, value).first->second == value;
+    });
+    if (!is_decided) out.push_back(axis);
+  }
+  return out;
+}
+
 Table claims_table(const std::vector<Judgement>& judgements) {
   Table table;
   table.columns = {{"claim"},
@@ -204,15 +226,12 @@ Table layout_table(const TableLayout& layout, const std::vector<Group>& groups,
                    const std::vector<Judgement>& judgements) {
   const std::vector<const Group*> chosen = matching(layout, groups);
   // Axes that the layout does not name would put several results into one cell: they become rows.
+  std::vector<std::string> named = layout.rows;
+  named.insert(named.end(), layout.columns.begin(), layout.columns.end());
+  const std::vector<const Group*> inside = inside_product(chosen, varying_axes(groups));
   std::vector<std::string> row_names = layout.rows;
-  for (const std::string& axis : varying_axes(groups)) {
-    const auto names_it = [&](const std::vector<std::string>& names) {
-      return std::find(names.begin(), names.end(), axis) != names.end();
-    };
-    if (!names_it(layout.rows) && !names_it(layout.columns) &&
-        distinct(chosen, {axis}).size() > 1) {
-      row_names.push_back(axis);
-    }
+  for (const std::string& axis : undecided_axes(inside, varying_axes(groups), named)) {
+    row_names.push_back(axis);
   }
   const auto judgement_of = [&](const Group& group) -> const Judgement* {
     for (const Judgement& judgement : judgements) {
@@ -256,25 +275,40 @@ Table layout_table(const TableLayout& layout, const std::vector<Group>& groups,
   }
 
   std::map<std::string, std::size_t> rows;  // what stands in front → position
-  for (const Group* group : chosen) {
-    // A point outside the product has no value on the axes that name the rows: its own name.
-    Values values = values_of(*group, row_names);
-    if (!values.empty() && values.front().is_null()) values = {group->name};
-    values.resize(row_names.size(), "");
+  const auto row_for = [&](const Values& values) -> Row& {
     const auto [at, is_new] = rows.try_emplace(nlohmann::json(values).dump(), table.rows.size());
-    const std::size_t r = at->second;
     if (is_new) {
       Row row;
       for (const nlohmann::json& value : values) row.cells.emplace_back(format_json(value));
       row.cells.resize(table.columns.size());
       table.rows.push_back(std::move(row));
     }
+    return table.rows[at->second];
+  };
+  for (const Group* group : chosen) {
     const Judgement* judgement = judgement_of(*group);
+    const auto cell_in = [&](Row& row, std::size_t c) -> Text& {
+      return row.cells[places[c].first + (places[c].has_claims ? 1 : 0)];
+    };
+    const auto is_free = [&](Row& row) {
+      for (std::size_t c = 0; c < columns.size(); ++c) {
+        if (is_in(*group, columns[c]) && !cell_in(row, c).spans.empty()) return false;
+      }
+      return true;
+    };
+    // A point outside the product has no value on the axes that name the rows, or that of a point
+    // inside: it stands under its own name.
+    Values values = values_of(*group, row_names);
+    Values own_name(row_names.size(), "");
+    if (!own_name.empty()) own_name.front() = group->name;
+    if (!values.empty() && values.front().is_null()) values = own_name;
+    Row& shared = row_for(values);
+    Row& row = is_free(shared) ? shared : row_for(own_name);
     for (std::size_t c = 0; c < columns.size(); ++c) {
       if (!is_in(*group, columns[c])) continue;
-      Text* cell = &table.rows[r].cells[places[c].first];
-      cell[places[c].has_claims ? 1 : 0] = result_cell(*group, layout.metric);
+      cell_in(row, c) = result_cell(*group, layout.metric);
       if (judgement == nullptr) continue;
+      Text* cell = &row.cells[places[c].first];
       cell[0] = published(*judgement->claim);
       cell[2] = difference(*judgement);
       cell[3] = std::string(to_string(judgement->verdict));
@@ -371,7 +405,7 @@ Table paired_table(const std::vector<Group>& groups) {
   return table;
 }
 
-Table trials_table(const std::vector<Group>& groups) {
+Table trials_table(const ReportInput& input, const std::vector<Group>& groups) {
   Table table;
   table.columns = {
       {"cell"}, {"configuration"}, {"seed", Align::right}, {"status"}, {"run it again"}};
@@ -389,7 +423,10 @@ Table trials_table(const std::vector<Group>& groups) {
       row.cells.emplace_back(std::to_string(run->trial.seed));
       row.cells.emplace_back(std::move(status));
       row.cells.emplace_back();
-      row.cells.back().add("bitsweep repro " + run->trial.key.substr(0, kShortKey), Style::code);
+      row.cells.back().add(attempt == nullptr
+                               ? "bitsweep run " + input.source
+                               : "bitsweep repro " + run->trial.key.substr(0, kShortKey),
+                           Style::code);
       table.rows.push_back(std::move(row));
     }
   }

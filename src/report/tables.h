@@ -16,6 +16,11 @@ std::vector<std::string> accuracy_metrics(const std::vector<Group>& groups);
 // Axes that take more than one value, in file order.
 std::vector<std::string> varying_axes(const std::vector<Group>& groups);
 
+// Those of `axes` that still vary among groups which agree on all of `names`.
+std::vector<std::string> undecided_axes(const std::vector<const Group*>& groups,
+                                        const std::vector<std::string>& axes,
+                                        const std::vector<std::string>& names);
+
 // published | ours mean ± sd (n) | difference | verdict, one row a claim.
 Table claims_table(const std::vector<Judgement>& judgements);
 
@@ -33,8 +38,8 @@ Table overview_table(const std::vector<Group>& groups);
 inline constexpr std::size_t kPairedRows = 10;
 Table paired_table(const std::vector<Group>& groups);
 
-// Every trial with its key, status and the command that runs it again; the anchors of the cells.
-Table trials_table(const std::vector<Group>& groups);
+// Every trial with its status and the command that runs it (again); the anchors of the cells.
+Table trials_table(const ReportInput& input, const std::vector<Group>& groups);
 
 // Fingerprints of the successful attempts: what, value, how many trials.
 Table provenance_table(const ReportInput& input);

@@ -140,3 +140,31 @@ TEST_CASE("an axis that a layout does not name becomes rows, never a shared cell
   CHECK(table.rows.size() == 9);
   CHECK(table.columns.size() == 3);  // bits, granularity, ours
 }
+
+TEST_CASE("an axis that the named keys decide adds no rows to a layout") {
+  const ReportInput input = demo_input();
+  const auto groups = group_by_seed(input);
+  const Table table = layout_table({"t",
+                                    "granularity == 'channel' or quant.scheme == 'none'",
+                                    {"quant.weight.bits"},
+                                    {"quant.activation.bits"},
+                                    "top1"},
+                                   groups, {});
+  CHECK(table.columns.size() == 3);  // weight bits, and two activation widths
+  REQUIRE(table.rows.size() == 3);
+  CHECK(table.rows[0].cells[1].plain() == "91.60");
+  // What is not quantized has no widths, whatever the defaults say.
+  CHECK(table.rows[2].cells[0].plain() == "fp32");
+  CHECK(table.rows[2].cells[1].plain() == "91.70");
+}
+
+TEST_CASE("two configurations never share a cell of a layout") {
+  const ReportInput input = demo_input();
+  const auto groups = group_by_seed(input);
+  const Table table =
+      layout_table({"t", "", {"model.name"}, {"bits", "granularity"}, "top1"}, groups, {});
+  REQUIRE(table.rows.size() == 2);
+  CHECK(table.rows[0].cells[0].plain() == "resnet20");
+  CHECK(table.rows[0].cells[1].plain() == "91.20");
+  CHECK(table.rows[1].cells[0].plain() == "fp32");
+}

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <map>
 #include <set>
 
 #include "core/escape.h"
@@ -47,16 +46,9 @@ std::vector<Cell> cells_of(const std::vector<Group>& groups, const std::string& 
 
 // Axes that the two bit widths do not decide tell the panels apart.
 void name_panels(std::vector<Cell>& cells, const std::vector<std::string>& axes) {
-  std::vector<std::string> others;
-  for (const std::string& axis : axes) {
-    std::map<std::pair<int, int>, std::set<std::string>> values;
-    for (const Cell& cell : cells) {
-      values[{cell.weight_bits, cell.activation_bits}].insert(cell.group->value_of(axis).dump());
-    }
-    const bool is_decided = std::all_of(values.begin(), values.end(),
-                                        [](const auto& entry) { return entry.second.size() == 1; });
-    if (!is_decided) others.push_back(axis);
-  }
+  std::vector<const Group*> groups;
+  for (const Cell& cell : cells) groups.push_back(cell.group);
+  const auto others = undecided_axes(groups, axes, {"quant.weight.bits", "quant.activation.bits"});
   for (Cell& cell : cells) cell.panel = others.empty() ? "" : short_label(*cell.group, others);
 }
 
