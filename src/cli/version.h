@@ -1,8 +1,8 @@
+// The version of bitsweep, as meson.build says it.
 #pragma once
 
 namespace bitsweep::cli {
 
-// "0.1.0", from meson.build.
-inline const char* version() { return BITSWEEP_VERSION; }
+const char* version();  // "0.1.0"
 
 }  // namespace bitsweep::cli
