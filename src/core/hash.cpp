@@ -18,7 +18,9 @@ struct Sha256::State {
 };
 
 Sha256::Sha256() : state_(std::make_unique<State>()) {
-  const int ok = EVP_DigestInit_ex(state_->context, EVP_sha256(), nullptr);
+  // Fetched once: EVP_sha256() looks the implementation up anew for every hash.
+  static const EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  const int ok = EVP_DigestInit_ex(state_->context, algorithm, nullptr);
   BITSWEEP_CHECK(ok == 1, "OpenSSL has no SHA-256");
 }
 

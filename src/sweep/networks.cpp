@@ -11,40 +11,6 @@
 namespace bitsweep::sweep {
 namespace {
 
-// The keys of one table ("quant.").
-std::vector<config::KeyIndex> keys_of(std::string_view table) {
-  std::vector<config::KeyIndex> out;
-  for (config::KeyIndex key = 0; key < config::schema().size(); ++key) {
-    if (config::schema()[key].name.starts_with(table)) out.push_back(key);
-  }
-  return out;
-}
-
-// Their values as text.
-std::string values_text(const config::Settings& settings,
-                        const std::vector<config::KeyIndex>& keys) {
-  std::string out;
-  out.reserve(512);
-  for (const config::KeyIndex key : keys) {
-    config::append_json(out, settings.get(key));
-    out += ' ';
-  }
-  return out;
-}
-
-// Layer rules are the same objects throughout a sweep, so their text is short work.
-std::string rules_text(const std::vector<config::LayerRule>& rules) {
-  std::string out;
-  for (const config::LayerRule& rule : rules) {
-    out += rule.place;
-    for (const auto& [key, value] : rule.overrides) {
-      out += key;
-      config::append_json(out, value);
-    }
-  }
-  return out;
-}
-
 // Rooms that see only typed values begin their messages with the key at fault.
 [[noreturn]] void rethrow_with_place(const config::Settings& settings, const ConfigError& error) {
   const std::string_view message = error.what();
@@ -64,7 +30,7 @@ Network build(const config::Settings& settings, const config::TrialConfig& trial
         settings.place_of("data.name"), model.name, model.input.channels, model.input.height,
         model.input.width, dataset.name, image.channels, image.height, image.width));
   }
-  Network out{models::build_model(trial.model, dataset.num_classes()), 0, {}, {}};
+  Network out{models::build_model(trial.model, dataset.num_classes()), 0, {}};
   out.macs = graph::count(out.graph).total.macs;
   return out;
 }
@@ -86,19 +52,15 @@ void rethrow_at(const config::Place& place, std::string_view message) {
 
 const Network& Networks::check(const config::Settings& settings, const config::TrialConfig& trial,
                                const data::Dataset& dataset) {
-  // The weights decide nothing here, but standing in the text they cost nothing either.
-  static const std::vector<config::KeyIndex> model_keys = keys_of("model.");
-  static const std::vector<config::KeyIndex> quant_keys = keys_of("quant.");
-  const std::string key = values_text(settings, model_keys) + dataset.name;
+  const config::ModelConfig& model = trial.model;
+  const std::string key =
+      fmt::format("{} {} {} {} {}", model.name, model.shortcut, model.post_add_relu,
+                  model.num_classes.value_or(0), dataset.name);
   try {
     auto it = networks_.find(key);
     if (it == networks_.end()) it = networks_.emplace(key, build(settings, trial, dataset)).first;
-    Network& network = it->second;
-    if (network.checked.insert(values_text(settings, quant_keys) + rules_text(settings.layers))
-            .second) {
-      check_quantization(network, trial.quant);
-    }
-    return network;
+    check_quantization(it->second, trial.quant);
+    return it->second;
   } catch (const ConfigError& error) {
     rethrow_with_place(settings, error);
   }

@@ -27,6 +27,35 @@ std::vector<std::string> known_names(const std::string& family) {
   throw InternalError(fmt::format("no registry for the family '{}'", family));
 }
 
+// Everything that decides whether a configuration can be meant, as text: trials that differ in
+// seed, evaluation batch or budget are checked once.
+std::string checked_text(const config::Settings& settings) {
+  static const std::vector<config::KeyIndex> keys = [] {
+    std::vector<config::KeyIndex> out;
+    for (config::KeyIndex key = 0; key < config::schema().size(); ++key) {
+      const std::string_view name = config::schema()[key].name;
+      if (name == "seed" || name.starts_with("eval.") || name.starts_with("budget.")) continue;
+      out.push_back(key);
+    }
+    return out;
+  }();
+  std::string out;
+  out.reserve(1024);
+  for (const config::KeyIndex key : keys) {
+    config::append_json(out, settings.get(key));
+    out += ' ';
+  }
+  for (const config::LayerRule& rule : settings.layers) {
+    out += rule.match;
+    for (const auto& [key, value] : rule.overrides) {
+      out += ' ';
+      out += key;
+      config::append_json(out, value);
+    }
+  }
+  return out;
+}
+
 class Planner {
  public:
   Planner(const SweepFile& sweep, const PlanContext& context, Plan& plan)
@@ -164,20 +193,34 @@ class Planner {
         return;
       }
     }
-    const config::TrialConfig typed = config::to_trial(trial.settings);
-    const Network& network = networks_.check(trial.settings, typed, dataset);
-    check_image_counts(trial.settings, typed, dataset);
-    const ImagesRead read = images_read(dataset, typed);
-    trial.macs = network.macs;
-    trial.images = read.train + read.test;
-    if (typed.kind == config::TrialKind::ptq && typed.model.weights.empty()) {
-      trial.needs.push_back(need("model.weights",
-                                 "it is not set, and post-training quantization starts from "
-                                 "trained weights"));
+    const auto [it, is_new] = checked_.try_emplace(checked_text(trial.settings));
+    if (is_new) it->second = check_settings(trial.settings, dataset);
+    trial.macs = it->second.macs;
+    trial.images = it->second.images;
+    trial.needs.insert(trial.needs.end(), it->second.needs.begin(), it->second.needs.end());
+  }
+
+  // What trials of equal settings have in common.
+  struct Checked {
+    std::int64_t macs = 0;
+    std::int64_t images = 0;
+    std::vector<std::size_t> needs;
+  };
+
+  Checked check_settings(const config::Settings& settings, const data::Dataset& dataset) {
+    const config::TrialConfig trial = config::to_trial(settings);
+    check_image_counts(settings, trial, dataset);
+    const ImagesRead read = images_read(dataset, trial);
+    Checked out{networks_.check(settings, trial, dataset).macs, read.train + read.test, {}};
+    if (trial.kind == config::TrialKind::ptq && trial.model.weights.empty()) {
+      out.needs.push_back(need("model.weights",
+                               "it is not set, and post-training quantization starts from trained "
+                               "weights"));
     }
-    if (const std::string& missing = locator_.missing_data(dataset, typed); !missing.empty()) {
-      trial.needs.push_back(need(fmt::format("data set {}", dataset.name), missing));
+    if (const std::string& missing = locator_.missing_data(dataset, trial); !missing.empty()) {
+      out.needs.push_back(need(fmt::format("data set {}", dataset.name), missing));
     }
+    return out;
   }
 
   static void check_image_counts(const config::Settings& settings, const config::TrialConfig& trial,
@@ -209,6 +252,7 @@ class Planner {
   bool has_seeds_ = false;
   std::set<std::pair<config::KeyIndex, std::string>> known_;  // registry names found good
   std::map<std::string, std::string> dataset_digests_;
+  std::unordered_map<std::string, Checked> checked_;  // by checked_text()
   std::unordered_map<std::string, std::size_t> by_key_;
   std::map<std::string, std::size_t> need_positions_;
   std::map<std::pair<std::string, std::int64_t>, std::size_t> stage_trials_;
