@@ -7,6 +7,7 @@
 #include "graph/count.h"
 #include "models/model.h"
 #include "quant/scheme.h"
+#include "sweep/fingerprint.h"
 
 namespace bitsweep::sweep {
 namespace {
@@ -30,12 +31,24 @@ Network build(const config::Settings& settings, const config::TrialConfig& trial
         settings.place_of("data.name"), model.name, model.input.channels, model.input.height,
         model.input.width, dataset.name, image.channels, image.height, image.width));
   }
-  Network out{models::build_model(trial.model, dataset.num_classes()), 0, {}};
+  Network out{models::build_model(trial.model, dataset.num_classes()), 0, {}, {}};
   out.macs = graph::count(out.graph).total.macs;
   return out;
 }
 
-void check_quantization(Network& network, const config::QuantConfig& quant) {
+// Keys that decide where quantizers stand and how wide they are. How many images calibrate does
+// not.
+const std::vector<config::KeyIndex>& site_keys() {
+  static const std::vector<config::KeyIndex> keys = keys_where([](std::string_view name) {
+    return name.starts_with("quant.") &&
+           (!name.starts_with("quant.calibration.") || name == "quant.calibration.statistics");
+  });
+  return keys;
+}
+
+void check_quantization(Network& network, const config::Settings& settings,
+                        const config::QuantConfig& quant) {
+  if (!network.checked.insert(fingerprint(settings, site_keys())).second) return;
   const std::string passes = quant.scheme + (quant.fold_batch_norm ? "" : " unfolded");
   auto it = network.passed.find(passes);
   if (it == network.passed.end()) {
@@ -59,7 +72,7 @@ const Network& Networks::check(const config::Settings& settings, const config::T
   try {
     auto it = networks_.find(key);
     if (it == networks_.end()) it = networks_.emplace(key, build(settings, trial, dataset)).first;
-    check_quantization(it->second, trial.quant);
+    check_quantization(it->second, settings, trial.quant);
     return it->second;
   } catch (const ConfigError& error) {
     rethrow_with_place(settings, error);

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "config/settings.h"
 #include "config/trial.h"
@@ -21,6 +22,7 @@ struct Network {
   std::int64_t macs = 0;  // for one image
   // After the passes of a scheme: "aciq", or "aciq unfolded".
   std::map<std::string, graph::Folding> passed;
+  std::unordered_set<std::string> checked;  // fingerprints of quantizations that it can have
 };
 
 class Networks {

@@ -12,6 +12,7 @@
 #include "data/dataset.h"
 #include "models/model.h"
 #include "quant/scheme.h"
+#include "sweep/fingerprint.h"
 #include "sweep/locate.h"
 #include "sweep/networks.h"
 #include "sweep/overrides.h"
@@ -27,33 +28,13 @@ std::vector<std::string> known_names(const std::string& family) {
   throw InternalError(fmt::format("no registry for the family '{}'", family));
 }
 
-// Everything that decides whether a configuration can be meant, as text: trials that differ in
-// seed, evaluation batch or budget are checked once.
-std::string checked_text(const config::Settings& settings) {
-  static const std::vector<config::KeyIndex> keys = [] {
-    std::vector<config::KeyIndex> out;
-    for (config::KeyIndex key = 0; key < config::schema().size(); ++key) {
-      const std::string_view name = config::schema()[key].name;
-      if (name == "seed" || name.starts_with("eval.") || name.starts_with("budget.")) continue;
-      out.push_back(key);
-    }
-    return out;
-  }();
-  std::string out;
-  out.reserve(1024);
-  for (const config::KeyIndex key : keys) {
-    config::append_json(out, settings.get(key));
-    out += ' ';
-  }
-  for (const config::LayerRule& rule : settings.layers) {
-    out += rule.match;
-    for (const auto& [key, value] : rule.overrides) {
-      out += ' ';
-      out += key;
-      config::append_json(out, value);
-    }
-  }
-  return out;
+// Keys that decide whether a configuration can be meant: trials that differ in the others alone are
+// checked once.
+const std::vector<config::KeyIndex>& checked_keys() {
+  static const std::vector<config::KeyIndex> keys = keys_where([](std::string_view name) {
+    return name != "seed" && !name.starts_with("eval.") && !name.starts_with("budget.");
+  });
+  return keys;
 }
 
 class Planner {
@@ -193,7 +174,7 @@ class Planner {
         return;
       }
     }
-    const auto [it, is_new] = checked_.try_emplace(checked_text(trial.settings));
+    const auto [it, is_new] = checked_.try_emplace(fingerprint(trial.settings, checked_keys()));
     if (is_new) it->second = check_settings(trial.settings, dataset);
     trial.macs = it->second.macs;
     trial.images = it->second.images;
@@ -252,7 +233,7 @@ class Planner {
   bool has_seeds_ = false;
   std::set<std::pair<config::KeyIndex, std::string>> known_;  // registry names found good
   std::map<std::string, std::string> dataset_digests_;
-  std::unordered_map<std::string, Checked> checked_;  // by checked_text()
+  std::unordered_map<std::string, Checked> checked_;  // by fingerprint
   std::unordered_map<std::string, std::size_t> by_key_;
   std::map<std::string, std::size_t> need_positions_;
   std::map<std::pair<std::string, std::int64_t>, std::size_t> stage_trials_;
