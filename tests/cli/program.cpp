@@ -28,23 +28,35 @@ std::filesystem::path TemporaryFolder::write(const std::string& name, std::strin
   return path;
 }
 
+namespace {
+
+pid_t start(const std::vector<std::string>& arguments, const std::filesystem::path& folder,
+            const std::filesystem::path& out, const std::filesystem::path& err) {
+  const pid_t pid = ::fork();
+  if (pid != 0) return pid;
+  if (::chdir(folder.c_str()) != 0) ::_exit(126);
+  ::dup2(::open("/dev/null", O_RDONLY), STDIN_FILENO);
+  ::dup2(::open(out.c_str(), O_WRONLY | O_CREAT, 0644), STDOUT_FILENO);
+  ::dup2(::open(err.c_str(), O_WRONLY | O_CREAT, 0644), STDERR_FILENO);
+  std::vector<char*> words = {const_cast<char*>(BITSWEEP_PROGRAM)};
+  for (const std::string& argument : arguments) words.push_back(const_cast<char*>(argument.c_str()));
+  words.push_back(nullptr);
+  ::setenv("COLUMNS", "80", 1);
+  ::execv(BITSWEEP_PROGRAM, words.data());
+  ::_exit(127);
+}
+
+}  // namespace
+
+pid_t start_bitsweep(const std::vector<std::string>& arguments, const std::filesystem::path& folder) {
+  return start(arguments, folder, "/dev/null", "/dev/null");
+}
+
 Outcome bitsweep(const std::vector<std::string>& arguments, const std::filesystem::path& folder) {
   const TemporaryFolder streams;
   const auto out = streams.path() / "out";
   const auto err = streams.path() / "err";
-  const pid_t pid = ::fork();
-  if (pid == 0) {
-    if (::chdir(folder.c_str()) != 0) ::_exit(126);
-    ::dup2(::open("/dev/null", O_RDONLY), STDIN_FILENO);
-    ::dup2(::open(out.c_str(), O_WRONLY | O_CREAT, 0644), STDOUT_FILENO);
-    ::dup2(::open(err.c_str(), O_WRONLY | O_CREAT, 0644), STDERR_FILENO);
-    std::vector<char*> words = {const_cast<char*>(BITSWEEP_PROGRAM)};
-    for (const std::string& argument : arguments) words.push_back(const_cast<char*>(argument.c_str()));
-    words.push_back(nullptr);
-    ::setenv("COLUMNS", "80", 1);
-    ::execv(BITSWEEP_PROGRAM, words.data());
-    ::_exit(127);
-  }
+  const pid_t pid = start(arguments, folder, out, err);
   int status = 0;
   ::waitpid(pid, &status, 0);
   Outcome outcome;

@@ -1,6 +1,8 @@
 // Runs the built `bitsweep` as a user would, for tests of the commands.
 #pragma once
 
+#include <sys/types.h>
+
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -16,6 +18,9 @@ struct Outcome {
 
 // `bitsweep ARGUMENTS…` in `folder`, with no terminal.
 Outcome bitsweep(const std::vector<std::string>& arguments, const std::filesystem::path& folder);
+
+// The same, but returns at once with its process.
+pid_t start_bitsweep(const std::vector<std::string>& arguments, const std::filesystem::path& folder);
 
 // A folder that is removed with the object.
 class TemporaryFolder {
