@@ -117,8 +117,9 @@ std::vector<std::string> explain(const sweep::Plan& plan, const std::vector<run:
 
 ExitCode run_plan(const Options& options) {
   const auto store = store::Store::open_if_exists(options.database);
-  const sweep::LoadedPlan loaded = load(options, store ? &*store : nullptr);
+  sweep::LoadedPlan loaded = load(options, store ? &*store : nullptr);
   const auto decisions = run::decide(loaded.plan, store ? &*store : nullptr, decide_options(options));
+  estimate(loaded.plan, decisions);
   std::vector<std::string> why;
   if (options.why && store) why = explain(loaded.plan, decisions, *store);
   print_lints(loaded.plan);

@@ -6,6 +6,7 @@
 
 #include "core/log.h"
 #include "core/text.h"
+#include "sweep/cost.h"
 
 namespace bitsweep::cli {
 
@@ -39,6 +40,13 @@ sweep::LoadedPlan load(const PlanOptions& options, const store::Store* store) {
     };
   }
   return sweep::load_plan(options.file, options.assignments, options.without, context);
+}
+
+void estimate(sweep::Plan& plan, const std::vector<run::Decision>& decisions) {
+  std::vector<std::optional<double>> past;
+  past.reserve(decisions.size());
+  for (const run::Decision& decision : decisions) past.push_back(decision.past_seconds);
+  sweep::estimate_costs(plan, past);
 }
 
 void print_lints(const sweep::Plan& plan) {

@@ -30,6 +30,9 @@ run::DecideOptions decide_options(const PlanOptions& options);
 // Reads, overrides, plans; `trial:ID` is looked up in `store` where there is one.
 sweep::LoadedPlan load(const PlanOptions& options, const store::Store* store);
 
+// Fills in what each trial will cost, from what it and its likes took before.
+void estimate(sweep::Plan& plan, const std::vector<run::Decision>& decisions);
+
 // "warning: …" on stderr for each lint.
 void print_lints(const sweep::Plan& plan);
 

@@ -103,6 +103,7 @@ ExitCode execute(const Options& options) {
   }
   print_lints(loaded.plan);
   if (options.dry_run) {
+    estimate(loaded.plan, decisions);
     print_plan(loaded, decisions, {});
     return ExitCode::kOk;
   }

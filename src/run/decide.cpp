@@ -16,6 +16,7 @@ Decision decide_one(const sweep::PlannedTrial& trial, const store::TrialState& s
                     const DecideOptions& options) {
   Decision out;
   out.successes_seen = state.successes;
+  if (state.status == store::Status::ok) out.past_seconds = state.seconds;
   if (state.status == store::Status::ok) {
     const auto current = numerics_version(trial.settings);
     const bool newer = state.numerics_version != current && !state.numerics_version.is_null();

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +26,7 @@ struct Decision {
   Action action = Action::run;
   std::string reason;  // one phrase: "not run yet", "attempt 1 crashed: …"
   std::int64_t successes_seen = 0;
+  std::optional<double> past_seconds;  // of its latest successful attempt
 };
 
 struct DecideOptions {
