@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 
@@ -19,6 +20,9 @@
 namespace bitsweep::report {
 namespace {
 
+// Fingerprints that may change the last bits of a result (the numeric fingerprint).
+constexpr std::array kNumeric{"libtorch",    "device",  "cpu", "instruction_set",
+                              "convolution", "threads", "libc"};
 constexpr std::size_t kMostListed = 8;  // values of an axis in the header
 
 Text code(std::string label, std::string value) {
@@ -72,13 +76,30 @@ std::string status_counts(const ReportInput& input) {
   return words.empty() ? "none" : join(words, ", ");
 }
 
-void add_header(Document& document, const ReportInput& input, const std::vector<Group>& groups) {
+// "Revision: `a1b2…`": one item where the fingerprints have `names`, all their values listed.
+void add_fingerprint(List& list, const std::string& label, const std::vector<std::string>& names,
+                     const Provenance& provenance) {
+  Text text(label + ":");
+  for (const std::string& name : names) {
+    const auto found = provenance.find(name);
+    if (found == provenance.end()) continue;
+    for (const auto& [value, trials] : found->second) text.add(" ").add(value, Style::code);
+  }
+  if (text.spans.size() > 1) list.items.push_back(std::move(text));
+}
+
+void add_header(Document& document, const ReportInput& input, const std::vector<Group>& groups,
+                const Provenance& provenance) {
   List list;
   list.items.emplace_back("Asked: " + what_was_asked(input, groups));
   list.items.emplace_back("Trials: " + status_counts(input));
   list.items.push_back(code("Sweep: ", input.source));
   list.items.back().add(", SHA-256 ").add(input.sweep.sha256, Style::code);
   list.items.push_back(code("Results: SHA-256 of trials.jsonl ", sha256_hex(trial_lines(groups))));
+  add_fingerprint(list, "Revision", {"git_revision"}, provenance);
+  add_fingerprint(list, "Device", {"device", "cpu", "gpu"}, provenance);
+  add_fingerprint(list, "Data, decoded test and training records",
+                  {"data.name", "data.test_sha256", "data.train_sha256"}, provenance);
   document.blocks.emplace_back(std::move(list));
 }
 
@@ -177,7 +198,7 @@ void add_trials(Document& document, const ReportInput& input, const std::vector<
 
 // What the results themselves give reason to doubt.
 std::vector<std::string> lints_of_results(const std::vector<Group>& groups,
-                                          const Table& provenance) {
+                                          const Provenance& provenance) {
   std::vector<std::string> out;
   for (const Group& group : groups) {
     const std::size_t successful = group.successful().size();
@@ -185,24 +206,20 @@ std::vector<std::string> lints_of_results(const std::vector<Group>& groups,
     out.push_back(fmt::format("{}: {} of {} trials succeeded; its numbers are theirs alone",
                               group.name, successful, group.runs.size()));
   }
-  std::set<std::string> names;
-  std::set<std::string> mixed;
-  for (const Row& row : provenance.rows) {
-    const std::string name = row.cells.front().plain();
-    if (!names.insert(name).second) mixed.insert(name);
-  }
-  for (const std::string& name : mixed) {
+  for (const char* name : kNumeric) {
+    const auto found = provenance.find(name);
+    if (found == provenance.end() || found->second.size() < 2) continue;
     out.push_back(
         fmt::format("trials differ in {}: last bits may differ for that reason alone", name));
   }
   return out;
 }
 
-void add_footer(Document& document, const ReportInput& input, const std::vector<Group>& groups) {
-  const Table provenance = provenance_table(input);
-  if (!provenance.rows.empty()) {
+void add_footer(Document& document, const ReportInput& input, const std::vector<Group>& groups,
+                const Provenance& provenance) {
+  if (!provenance.empty()) {
     document.blocks.emplace_back(Heading{2, "Provenance"});
-    document.blocks.emplace_back(provenance);
+    document.blocks.emplace_back(provenance_table(provenance));
   }
   List lints;
   for (const std::string& lint : input.lints) lints.items.emplace_back(lint);
@@ -226,14 +243,15 @@ bool is_older_figure(const std::filesystem::path& path, const Report& report,
 Report compose(const ReportInput& input) {
   const std::vector<Group> groups = group_by_seed(input);
   const std::vector<Judgement> judgements = judge_claims(input, groups);
+  const Provenance provenance = provenance_of(input);
   Document document;
   document.title = input.sweep.name;
-  add_header(document, input, groups);
+  add_header(document, input, groups, provenance);
   add_claims(document, judgements);
   add_tables(document, input, groups, judgements);
   const std::vector<Figure> figures = add_figures(document, groups, judgements);
   add_trials(document, input, groups);
-  add_footer(document, input, groups);
+  add_footer(document, input, groups, provenance);
 
   Report report;
   for (const Figure& figure : figures) {

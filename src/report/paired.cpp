@@ -67,7 +67,8 @@ const Group* baseline_of(const Group& group, const std::vector<const Group*>& ba
     const Run& other = *candidate->runs.front();
     const auto matches = [&](const auto& item) {
       const std::string& key = item.key();
-      const bool is_task = key.rfind("model.", 0) == 0 || key.rfind("data.", 0) == 0;
+      const bool is_task = key.rfind("model.", 0) == 0 ||
+                           (key.rfind("data.", 0) == 0 && key != "data.root");  // a place, not data
       return !is_task || agree(run, other, key);
     };
     const auto items = run.trial.config.items();

@@ -38,7 +38,7 @@ std::string short_label(const Group& group, const std::vector<std::string>& axes
   return out.empty() ? group.name : out;
 }
 
-std::vector<ColourClass> colour_classes(const std::vector<Group>& groups) {
+ColourClasses colour_classes(const std::vector<Group>& groups) {
   const std::vector<std::string> axes = varying_axes(groups);
   for (auto axis = axes.rbegin(); axis != axes.rend() && axes.size() > 1; ++axis) {
     std::vector<ColourClass> classes;
@@ -55,11 +55,11 @@ std::vector<ColourClass> colour_classes(const std::vector<Group>& groups) {
         at->groups.push_back(i);
       }
     }
-    if (classes.size() >= 2 && classes.size() <= kColours.size()) return classes;
+    if (classes.size() >= 2 && classes.size() <= kColours.size()) return {*axis, classes};
   }
   ColourClass all;
   for (std::size_t i = 0; i < groups.size(); ++i) all.groups.push_back(i);
-  return {all};
+  return {"", {all}};
 }
 
 }  // namespace bitsweep::report

@@ -36,6 +36,10 @@ struct ColourClass {
   std::string label;
   std::vector<std::size_t> groups;  // positions, in plan order
 };
-std::vector<ColourClass> colour_classes(const std::vector<Group>& groups);
+struct ColourClasses {
+  std::string axis;  // that the colours tell; "" where there is one class
+  std::vector<ColourClass> classes;
+};
+ColourClasses colour_classes(const std::vector<Group>& groups);
 
 }  // namespace bitsweep::report

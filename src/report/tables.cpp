@@ -142,8 +142,7 @@ bool any_has(const std::vector<Group>& groups, std::string_view metric) {
                      [&](const Group& group) { return estimate(group, metric).has_value(); });
 }
 
-void flatten(const std::string& prefix, const nlohmann::json& value,
-             std::map<std::string, std::map<std::string, std::int64_t>>& out) {
+void flatten(const std::string& prefix, const nlohmann::json& value, Provenance& out) {
   if (value.is_object()) {
     for (const auto& [name, inner] : value.items()) {
       flatten(prefix.empty() ? name : prefix + "." + name, inner, out);
@@ -433,8 +432,8 @@ Table trials_table(const ReportInput& input, const std::vector<Group>& groups) {
   return table;
 }
 
-Table provenance_table(const ReportInput& input) {
-  std::map<std::string, std::map<std::string, std::int64_t>> found;
+Provenance provenance_of(const ReportInput& input) {
+  Provenance found;
   for (const Run& run : input.runs) {
     const store::AttemptRecord* attempt = run.shown();
     if (attempt == nullptr || attempt->status != store::Status::ok) continue;
@@ -443,9 +442,13 @@ Table provenance_table(const ReportInput& input) {
       ++found["device"][attempt->device];
     }
   }
+  return found;
+}
+
+Table provenance_table(const Provenance& provenance) {
   Table table;
   table.columns = {{"what"}, {"value"}, {"trials", Align::right}};
-  for (const auto& [name, values] : found) {
+  for (const auto& [name, values] : provenance) {
     for (const auto& [value, trials] : values) {
       Row row;
       row.cells.emplace_back(name);

@@ -1,6 +1,7 @@
 // The tables of a report. Every cell that shows a result links to the trials behind it.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -41,7 +42,9 @@ Table paired_table(const std::vector<Group>& groups);
 // Every trial with its status and the command that runs it (again); the anchors of the cells.
 Table trials_table(const ReportInput& input, const std::vector<Group>& groups);
 
-// Fingerprints of the successful attempts: what, value, how many trials.
-Table provenance_table(const ReportInput& input);
+// Fingerprints of the successful attempts, flattened: name → value → how many trials.
+using Provenance = std::map<std::string, std::map<std::string, std::int64_t>>;
+Provenance provenance_of(const ReportInput& input);
+Table provenance_table(const Provenance& provenance);
 
 }  // namespace bitsweep::report

@@ -9,8 +9,8 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/text.h"
 #include "fixture.h"
-#include "report/trial_lines.h"
 
 using namespace bitsweep;
 using namespace bitsweep::report;
@@ -134,12 +134,16 @@ TEST_CASE("write_report replaces figures of an older report and leaves other fil
   CHECK(read_text_file(folder.path() / "notes.txt") == "mine");
 }
 
-TEST_CASE("keys_of_cell finds the trials behind a cell of a written report") {
-  const TemporaryFolder folder;
+TEST_CASE("trials.jsonl says of every trial which cell of the report it stands behind") {
   const ReportInput input = demo_input();
-  write_report(compose(input), folder.path());
-  CHECK(keys_of_cell(folder.path(), "c3") == std::vector{input.runs[2].trial.key});
-  CHECK_THROWS_MATCHES(keys_of_cell(folder.path(), "c77"), ConfigError,
-                       MessageMatches(ContainsSubstring("unknown cell")));
-  CHECK_THROWS_AS(keys_of_cell(folder.path() / "nowhere", "c1"), DataError);
+  std::size_t line_number = 0;
+  for (const std::string& line : split(file_of(compose(input), "trials.jsonl"), '\n')) {
+    if (line.empty()) continue;
+    const auto [trial, attempts] =
+        store::trial_with_attempts_from_json(nlohmann::json::parse(line));
+    CHECK(trial == input.runs[line_number].trial);
+    CHECK(attempts.size() == 1);
+    CHECK(nlohmann::json::parse(line)["cell"] == fmt::format("c{}", ++line_number));
+  }
+  CHECK(line_number == input.runs.size());
 }

@@ -62,19 +62,19 @@ std::string script_of(const PlotInput& input, const std::vector<Mark>& marks,
     upper = std::max({upper, mark.ours.interval.upper, mark.published.value_or(0)});
     has_published = has_published || mark.published;
   }
-  auto [left, right] = padded_range(100 * lower, 100 * upper, 0.04);
-  right += 0.09 * (right - left);  // room for the numbers
+  const auto [left, right] = padded_range(100 * lower, 100 * upper, 0.04);
   std::string script = plot_frame();
-  script += "set border 1\nset grid xtics noytics\nset ytics scale 0\n";
+  script += "set border 1\nset grid xtics noytics\nset ytics scale 0\nset rmargin 9\n";
   script += fmt::format("set xrange [{}:{}]\nset yrange [{}:0.4]\n", number(left), number(right),
                         number(static_cast<double>(marks.size()) + 0.6));
   script += "set xlabel " + gnuplot_string(metric_heading(metric) + ", 95 % interval") + "\n";
   std::string tics;
   for (std::size_t i = 0; i < marks.size(); ++i) {
     tics += fmt::format("{}{} {}", i == 0 ? "" : ", ", gnuplot_tic(marks[i].label), i + 1);
-    script += fmt::format("set label {} at {},{} left offset 0.9,0 textcolor rgb '#333333'\n",
-                          gnuplot_string(format_percent(marks[i].ours.sample.mean)),
-                          number(100 * marks[i].ours.interval.upper), i + 1);
+    script += fmt::format(
+        "set label {} at graph 1.0, first {} left offset 1,0 "
+        "textcolor rgb '#333333'\n",
+        gnuplot_string(format_percent(marks[i].ours.sample.mean)), i + 1);
     if (marks[i].group->value_of("quant.scheme") == "none") {
       const std::string at = number(100 * marks[i].ours.sample.mean);
       script += fmt::format(
@@ -85,7 +85,7 @@ std::string script_of(const PlotInput& input, const std::vector<Mark>& marks,
   }
   script += "set ytics (" + tics + ")\n";
 
-  const std::vector<ColourClass> classes = colour_classes(input.groups);
+  const std::vector<ColourClass> classes = colour_classes(input.groups).classes;
   std::string plot;
   std::size_t blocks = 0;
   for (std::size_t c = 0; c < classes.size(); ++c) {

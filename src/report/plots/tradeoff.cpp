@@ -189,7 +189,7 @@ std::string script_of(const PlotInput& input, const Cost& cost, const std::strin
   std::string plot =
       "plot $front using 1:2 with lines lw 2 lc rgb '#999999' title 'Pareto staircase'";
   std::size_t blocks = 0;
-  const std::vector<ColourClass> classes = colour_classes(input.groups);
+  const std::vector<ColourClass> classes = colour_classes(input.groups).classes;
   for (std::size_t c = 0; c < classes.size(); ++c) {
     std::string data;
     for (const Mark& mark : marks) {
@@ -214,7 +214,9 @@ Plots draw(const PlotInput& input) {
   const std::vector<std::string> metrics = accuracy_metrics(input.groups);
   if (metrics.empty()) return out;  // the accuracy plot says that there are no results
   const std::string& metric = metrics.front();
-  const std::vector<std::string> axes = varying_axes(input.groups);
+  // The colour tells one axis: labels need the others alone.
+  std::vector<std::string> axes = varying_axes(input.groups);
+  std::erase(axes, colour_classes(input.groups).axis);
   for (const Cost& cost : kCosts) {
     std::vector<Mark> marks;
     bool is_constant = true;
@@ -243,10 +245,11 @@ Plots draw(const PlotInput& input) {
     drawing.csv = fmt::format("cell,configuration,{},{},lower,upper\r\n", escape_csv(cost.metric),
                               escape_csv(metric));
     for (const Mark& mark : marks) {
-      drawing.csv += fmt::format("{},{},{},{},{},{}\r\n", input.groups[mark.group].anchor,
-                                 escape_csv(mark.label), number(mark.point.cost * cost.unit),
-                                 number(mark.point.accuracy / 100), number(mark.interval.lower),
-                                 number(mark.interval.upper));
+      drawing.csv +=
+          fmt::format("{},{},{},{},{},{}\r\n", input.groups[mark.group].anchor,
+                      escape_csv(input.groups[mark.group].name),
+                      number(mark.point.cost * cost.unit), number(mark.point.accuracy / 100),
+                      number(mark.interval.lower), number(mark.interval.upper));
     }
     out.drawings.push_back(std::move(drawing));
   }
