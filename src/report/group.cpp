@@ -82,13 +82,12 @@ std::vector<Group> group_by_seed(const ReportInput& input) {
 MetricKind metric_kind(std::string_view metric) {
   const std::string_view name = metric.substr(metric.rfind('.') + 1);  // npos + 1 is 0
   if (name == "top1" || name == "top5") return MetricKind::accuracy;
-  constexpr std::array<std::string_view, 8> counts{"macs",   "madds",   "bops",   "params",
-                                                   "images", "correct", "layers", "epochs"};
-  if (std::find(counts.begin(), counts.end(), name) != counts.end() ||
-      ends_with(name, "bits_average") || ends_with(name, "bytes") || ends_with(name, "bops")) {
-    return name == "correct" ? MetricKind::real : MetricKind::exact;
-  }
-  return MetricKind::real;
+  constexpr std::array<std::string_view, 8> kCounts{
+      "macs", "madds", "madds_published", "params", "parameters", "weights", "images", "size_mb"};
+  const bool is_exact = std::find(kCounts.begin(), kCounts.end(), name) != kCounts.end() ||
+                        ends_with(name, "bits_average") || ends_with(name, "bytes") ||
+                        ends_with(name, "bops");
+  return is_exact ? MetricKind::exact : MetricKind::real;
 }
 
 std::optional<Estimate> estimate(const Group& group, std::string_view metric) {

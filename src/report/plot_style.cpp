@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
+#include "report/axes.h"
 #include "report/format.h"
-#include "report/tables.h"
 
 namespace bitsweep::report {
 

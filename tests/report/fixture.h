@@ -64,6 +64,7 @@ inline void succeed(Run& run, const Result& result) {
       {"loss", 0.25},
       {"weight_bits_average", result.weight_bits},
       {"activation_bits_average", result.activation_bits},
+      {"bytes", 33750 * result.weight_bits},
       {"bops", 41e6 * result.weight_bits * result.activation_bits}};
   attempt.bitmaps.push_back(
       bitmap_with(result.images, result.correct, static_cast<unsigned>(result.correct)));

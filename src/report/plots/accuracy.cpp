@@ -5,10 +5,10 @@
 #include <algorithm>
 
 #include "core/escape.h"
+#include "report/axes.h"
 #include "report/format.h"
 #include "report/plot.h"
 #include "report/plot_style.h"
-#include "report/tables.h"
 
 namespace bitsweep::report {
 namespace {

@@ -7,10 +7,10 @@
 #include <set>
 
 #include "core/escape.h"
+#include "report/axes.h"
 #include "report/format.h"
 #include "report/plot.h"
 #include "report/plot_style.h"
-#include "report/tables.h"
 
 namespace bitsweep::report {
 namespace {

@@ -7,11 +7,11 @@
 #include <cmath>
 
 #include "core/escape.h"
+#include "report/axes.h"
 #include "report/format.h"
 #include "report/pareto.h"
 #include "report/plot.h"
 #include "report/plot_style.h"
-#include "report/tables.h"
 
 namespace bitsweep::report {
 namespace {
@@ -25,7 +25,7 @@ struct Cost {
 constexpr std::array<Cost, 4> kCosts{{
     {"weight_bits_average", "weight-bits", "average bits of a weight", 1},
     {"activation_bits_average", "activation-bits", "average bits of an activation", 1},
-    {"weight_bytes", "bytes", "weights (KiB)", 1024},
+    {"bytes", "bytes", "weights and scales (KiB)", 1024},
     {"bops", "bops", "bit operations an image (GBOPs)", 1e9},
 }};
 
