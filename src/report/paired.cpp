@@ -22,7 +22,9 @@ bool same_images(const Run& a, const Run& b) {
   return std::all_of(keys.begin(), keys.end(), [&](const char* key) { return agree(a, b, key); });
 }
 
-std::optional<PairedTest> test_pair(const Run& a, const Run& b) {
+}  // namespace
+
+std::optional<PairedTest> paired_test(const Run& a, const Run& b) {
   const store::Bitmap* first = bitmap_of(a);
   const store::Bitmap* second = bitmap_of(b);
   if (first == nullptr || second == nullptr || first->images != second->images ||
@@ -31,8 +33,6 @@ std::optional<PairedTest> test_pair(const Run& a, const Run& b) {
   }
   return PairedTest{mcnemar(first->bits, second->bits, first->images), a.trial.seed};
 }
-
-}  // namespace
 
 std::optional<PairedTest> paired_test(const Group& first, const Group& second) {
   const auto ours = first.successful();
@@ -49,7 +49,7 @@ std::optional<PairedTest> paired_test(const Group& first, const Group& second) {
       }
     }
   }
-  return a != nullptr ? test_pair(*a, *b) : test_pair(*ours.front(), *theirs.front());
+  return a != nullptr ? paired_test(*a, *b) : paired_test(*ours.front(), *theirs.front());
 }
 
 std::vector<const Group*> baselines_of(const std::vector<Group>& groups) {

@@ -13,8 +13,10 @@ struct PairedTest {
   std::uint64_t seed = 0;  // of the pair of trials compared
 };
 
-// The lowest seed that both groups ran, else the first trial of each. Nothing where the images
-// differ or a bitmap is not there.
+// Nothing where the images differ or a bitmap is not there.
+std::optional<PairedTest> paired_test(const Run& first, const Run& second);
+
+// Of the lowest seed that both groups ran, else of the first trial of each.
 std::optional<PairedTest> paired_test(const Group& first, const Group& second);
 
 // The unquantized configurations (quant.scheme = "none"), in plan order.

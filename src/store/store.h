@@ -64,6 +64,7 @@ struct RowFilter {
   std::vector<std::string> columns;
 };
 
+// Belongs to one thread.
 class Store {
  public:
   // Throws StoreError: not a database, damaged, of another program, of a newer schema (names both
@@ -115,7 +116,7 @@ class Store {
   // (defaults included, unset null), every final metric. In plan order, sweep by sweep.
   std::vector<nlohmann::json> trial_rows(const RowFilter& filter = {}) const;
   // Every column that a row of trial_rows(filter) can have, in display order (key, name, status,
-  // seed, axes, metrics, configuration …).
+  // seed …, axes, metrics, configuration), the usual metrics even where no trial has them yet.
   std::vector<std::string> column_names(const RowFilter& filter = {}) const;
 
   // A name, or at least four digits of a key that no other trial shares. Throws ConfigError listing

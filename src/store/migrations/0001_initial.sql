@@ -125,8 +125,10 @@ CREATE TABLE artifacts (
 -- The attempt that a trial's row shows: its latest successful, else its latest.
 CREATE VIEW shown_attempts AS
 SELECT trials.key AS key,
-       (SELECT id FROM attempts WHERE attempts.key = trials.key
-        ORDER BY status = 'ok' DESC, number DESC LIMIT 1) AS attempt
+       coalesce((SELECT id FROM attempts WHERE attempts.key = trials.key AND status = 'ok'
+                 ORDER BY number DESC LIMIT 1),
+                (SELECT id FROM attempts WHERE attempts.key = trials.key
+                 ORDER BY number DESC LIMIT 1)) AS attempt
 FROM trials;
 
 CREATE VIEW v_trials AS
