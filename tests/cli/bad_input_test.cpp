@@ -7,7 +7,7 @@
 
 #include "program.h"
 
-using bitsweep::test::bitsweep;
+using bitsweep::test::run_bitsweep;
 using bitsweep::test::Outcome;
 using bitsweep::test::TemporaryFolder;
 
@@ -68,7 +68,7 @@ TEST_CASE("a fault in a sweep file is one sentence with file, line and column, a
     folder.write("r.toml", std::string(kRecipe) + bad.line + "\n");
     for (const char* command : {"plan", "run"}) {
       INFO(command << ": " << bad.line);
-      const Outcome outcome = bitsweep({command, "r.toml"}, folder.path());
+      const Outcome outcome = run_bitsweep({command, "r.toml"}, folder.path());
       CHECK(outcome.exit_code == 2);
       check_one_sentence(outcome);
       for (const std::string& fragment : bad.fragments) {
@@ -84,7 +84,7 @@ TEST_CASE("an unknown network, data set or scheme names the nearest", "[cli]") {
   const TemporaryFolder folder;
   folder.write("r.toml",
                "kind = \"ptq\"\nmodel.name = \"resnet21\"\ndata.name = \"cifar10\"\nquant.scheme = \"none\"\n");
-  const Outcome outcome = bitsweep({"plan", "r.toml"}, folder.path());
+  const Outcome outcome = run_bitsweep({"plan", "r.toml"}, folder.path());
   CHECK(outcome.exit_code == 2);
   check_one_sentence(outcome);
   CHECK(outcome.err.find("r.toml:2:") != std::string::npos);
@@ -94,11 +94,11 @@ TEST_CASE("an unknown network, data set or scheme names the nearest", "[cli]") {
 TEST_CASE("missing weights are a need for plan and exit 5 for run", "[cli]") {
   const TemporaryFolder folder;
   folder.write("r.toml", kRecipe);
-  const Outcome plan = bitsweep({"plan", "r.toml"}, folder.path());
+  const Outcome plan = run_bitsweep({"plan", "r.toml"}, folder.path());
   CHECK(plan.exit_code == 0);
   CHECK((plan.out + plan.err).find("needs") != std::string::npos);
   CHECK((plan.out + plan.err).find("w.safetensors") != std::string::npos);
-  const Outcome run = bitsweep({"run", "r.toml"}, folder.path());
+  const Outcome run = run_bitsweep({"run", "r.toml"}, folder.path());
   CHECK(run.exit_code == 5);
   CHECK(run.err.find("w.safetensors") != std::string::npos);
   CHECK(only_contains(folder, {"r.toml"}));
@@ -109,7 +109,7 @@ TEST_CASE("asking for CUDA where there is none is exit 5 before anything is writ
   const TemporaryFolder folder;
   folder.write("r.toml", "kind = \"ptq\"\nmodel.name = \"resnet20\"\nmodel.weights = \"" RESNET20_WEIGHTS
                          "\"\ndata.name = \"cifar10_small\"\nquant.scheme = \"none\"\n");
-  const Outcome outcome = bitsweep({"run", "r.toml", "--device", "cuda"}, folder.path());
+  const Outcome outcome = run_bitsweep({"run", "r.toml", "--device", "cuda"}, folder.path());
   CHECK(outcome.exit_code == 5);
   check_one_sentence(outcome);
   CHECK(only_contains(folder, {"r.toml"}));
@@ -118,20 +118,20 @@ TEST_CASE("asking for CUDA where there is none is exit 5 before anything is writ
 TEST_CASE("a database that is none, or of a newer schema, is exit 4", "[cli]") {
   const TemporaryFolder folder;
   folder.write("r.db", "this is not a database, whatever its name says, and it is long enough to look");
-  const Outcome outcome = bitsweep({"ls", "--db", "r.db"}, folder.path());
+  const Outcome outcome = run_bitsweep({"ls", "--db", "r.db"}, folder.path());
   CHECK(outcome.exit_code == 4);
   check_one_sentence(outcome);
 }
 
 TEST_CASE("usage errors are exit 2 and name the nearest word", "[cli]") {
   const TemporaryFolder folder;
-  const Outcome command = bitsweep({"pln"}, folder.path());
+  const Outcome command = run_bitsweep({"pln"}, folder.path());
   CHECK(command.exit_code == 2);
   CHECK(command.err.find("did you mean 'plan'?") != std::string::npos);
-  const Outcome option = bitsweep({"plan", "--layer", "x.toml"}, folder.path());
+  const Outcome option = run_bitsweep({"plan", "--layer", "x.toml"}, folder.path());
   CHECK(option.exit_code == 2);
   CHECK(option.err.find("--layers") != std::string::npos);
-  const Outcome missing = bitsweep({"plan", "no_such.toml"}, folder.path());
+  const Outcome missing = run_bitsweep({"plan", "no_such.toml"}, folder.path());
   CHECK(missing.exit_code == 2);
   check_one_sentence(missing);
 }

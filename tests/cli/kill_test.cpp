@@ -17,7 +17,7 @@
 
 #include "program.h"
 
-using bitsweep::test::bitsweep;
+using bitsweep::test::run_bitsweep;
 using bitsweep::test::start_bitsweep;
 using bitsweep::test::TemporaryFolder;
 using namespace std::chrono_literals;
@@ -82,7 +82,7 @@ bool wait_for(Condition condition) {
 
 // name → what the trial found, without times.
 std::map<std::string, nlohmann::json> table(const std::filesystem::path& folder) {
-  const auto outcome = bitsweep({"query", "--format", "json"}, folder);
+  const auto outcome = run_bitsweep({"query", "--format", "json"}, folder);
   REQUIRE(outcome.exit_code == 0);
   std::map<std::string, nlohmann::json> out;
   for (const auto& row : nlohmann::json::parse(outcome.out).at("rows")) {
@@ -97,7 +97,7 @@ std::map<std::string, nlohmann::json> table(const std::filesystem::path& folder)
 TEST_CASE("a run that was killed twice ends with the table of one that was not", "[cli]") {
   const TemporaryFolder quiet;
   quiet.write("kill.toml", kSweep);
-  REQUIRE(bitsweep({"run", "kill.toml", "-j", "1"}, quiet.path()).exit_code == 0);
+  REQUIRE(run_bitsweep({"run", "kill.toml", "-j", "1"}, quiet.path()).exit_code == 0);
 
   const TemporaryFolder folder;
   folder.write("kill.toml", kSweep);
@@ -121,7 +121,7 @@ TEST_CASE("a run that was killed twice ends with the table of one that was not",
   REQUIRE(WIFSIGNALED(status));
   CHECK(wait_for([&] { return !is_alive(second_workers[0]); }));  // no orphan
 
-  const auto again = bitsweep({"run", "kill.toml", "-j", "1"}, folder.path());
+  const auto again = run_bitsweep({"run", "kill.toml", "-j", "1"}, folder.path());
   INFO(again.err);
   CHECK(again.exit_code == 0);
   CHECK(again.err.find("failed=0") != std::string::npos);
@@ -129,6 +129,6 @@ TEST_CASE("a run that was killed twice ends with the table of one that was not",
 
   // And the database is only an index of the folders.
   std::filesystem::remove(folder.path() / "results" / "results.db");
-  CHECK(bitsweep({"db", "rebuild"}, folder.path()).exit_code == 0);
+  CHECK(run_bitsweep({"db", "rebuild"}, folder.path()).exit_code == 0);
   CHECK(table(folder.path()) == table(quiet.path()));
 }

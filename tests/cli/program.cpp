@@ -52,7 +52,7 @@ pid_t start_bitsweep(const std::vector<std::string>& arguments, const std::files
   return start(arguments, folder, "/dev/null", "/dev/null");
 }
 
-Outcome bitsweep(const std::vector<std::string>& arguments, const std::filesystem::path& folder) {
+Outcome run_bitsweep(const std::vector<std::string>& arguments, const std::filesystem::path& folder) {
   const TemporaryFolder streams;
   const auto out = streams.path() / "out";
   const auto err = streams.path() / "err";

@@ -17,7 +17,7 @@ struct Outcome {
 };
 
 // `bitsweep ARGUMENTS…` in `folder`, with no terminal.
-Outcome bitsweep(const std::vector<std::string>& arguments, const std::filesystem::path& folder);
+Outcome run_bitsweep(const std::vector<std::string>& arguments, const std::filesystem::path& folder);
 
 // The same, but returns at once with its process.
 pid_t start_bitsweep(const std::vector<std::string>& arguments, const std::filesystem::path& folder);
