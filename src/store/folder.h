@@ -1,10 +1,11 @@
-// Run folders, the truth that the database indexes: <runs>/<key>/<number>/ holds
-//   attempt.json   by the supervisor, at the start: trial, memberships, device, command,
-//   fingerprint events.jsonl   by the supervisor, as they come: the worker's events
-//   (run/protocol.h) result.json    by the worker, atomically and last: metrics, layers, bitmaps,
-//   fingerprint top1.bitmap    by the worker, before result.json failure.json   by the supervisor
-//   where there is no result: class, message, exit code or signal lock, supervisor.lock   held by
-//   the worker and the supervisor while they live
+// Run folders, the truth that the database indexes. <runs>/<key>/<number>/ holds
+//   - attempt.json, by the supervisor at the start: trial, memberships, device, command, fingerprint
+//   - events.jsonl, by the supervisor as they come: the worker's events (run/protocol.h)
+//   - result.json, by the worker, atomically and last: metrics, layers, bitmaps, fingerprint
+//   - top1.bitmap, by the worker before result.json
+//   - failure.json, by the supervisor where there is no result: class, message, exit code or signal
+//   - lock and supervisor.lock, held by the worker and the supervisor while they live
+//
 // One reader serves finishing, reconciling, rebuilding and importing, so that they cannot differ.
 #pragma once
 
