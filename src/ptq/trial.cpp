@@ -20,9 +20,6 @@ using graph::NodeId;
 using quant::Place;
 using quant::QuantizerSite;
 
-// Where results do not depend on the batch, images go through the network in groups whose
-// activations stay in a core's cache: 1.3 times as fast as 500 at once (ResNet20).
-constexpr std::int64_t kImagesPerStepCpu = 50;
 constexpr std::size_t kKeptImageSets = 4;
 constexpr std::size_t kKeptStatistics = 16;
 
@@ -106,6 +103,31 @@ CalibrationImages calibration_images(const TrialConfig& config, const data::Data
   return out;
 }
 
+// The network of `config` with its weights, in float32 and quantized; nothing has run yet.
+Outcome with_quantized_weights(const TrialConfig& config, const data::Dataset& dataset) {
+  const graph::Graph network = models::build_model(config.model, dataset.num_classes());
+  quant::PlannedNetwork plan = quant::plan_network(network, config.quant);
+  if (config.model.weights.empty()) {
+    throw ConfigError("model.weights is not set: post-training quantization starts from weights");
+  }
+  const graph::Parameters loaded = exporting::load_weights(config.model.weights, network);
+
+  Outcome out;
+  out.weights_sha256 = sha256_file(config.model.weights);
+  out.weights = std::make_shared<const graph::Parameters>(
+      graph::fold_parameters(plan.folding, network, loaded));
+  out.graph = std::make_shared<const graph::Graph>(std::move(plan.folding.graph));
+  out.sites = std::move(plan.sites);
+  out.quantizers.resize(out.sites.sites.size());
+  out.quantized = std::make_shared<const graph::Parameters>(
+      quantize_weights(*out.graph, *out.weights, out.sites, out.quantizers));
+  out.counts = graph::count(*out.graph, quant::bit_table(*out.graph, out.sites));
+  const graph::TotalCount as_is = graph::count(network).total;
+  out.counts.total.parameters = as_is.parameters;
+  out.counts.total.madds_published = as_is.madds_published;
+  return out;
+}
+
 template <class Map>
 void make_room(Map& map, std::size_t most) {
   if (map.size() >= most) map.clear();
@@ -177,65 +199,44 @@ std::shared_ptr<const Session::CollectedStatistics> Session::calibrated(
   return statistics_[key.dump()] = collected;
 }
 
+OutputQuantizers Session::output_quantizers(const TrialConfig& config, const data::Dataset& dataset,
+                                            Outcome& outcome, const Listener& listener) {
+  OutputQuantizers out(*outcome.graph);
+  if (quantized_outputs(outcome.sites).empty()) return out;
+  const bool dynamic = config.quant.calibration.statistics == config::Statistics::dynamic;
+  const Stopwatch watch;
+  const auto statistics = dynamic ? nullptr : calibrated(config, dataset, outcome, listener);
+  for (const QuantizerSite& site : outcome.sites.sites) {
+    if (site.place != Place::output) continue;
+    if (dynamic) {
+      out.follow(site);
+    } else {
+      out.fix(site.node, activation_quantizer(site, statistics->at(site.node)));
+    }
+  }
+  outcome.calibrate_s = watch.seconds();
+  return out;
+}
+
 Outcome Session::run(const TrialConfig& config, const Listener& listener) {
   const data::Dataset& dataset = data::datasets().get(config.data.name);
-  const graph::Graph network = models::build_model(config.model, dataset.num_classes());
-  quant::PlannedNetwork plan = quant::plan_network(network, config.quant);
-  if (config.model.weights.empty()) {
-    throw ConfigError("model.weights is not set: post-training quantization starts from weights");
-  }
-  const graph::Parameters loaded = exporting::load_weights(config.model.weights, network);
+  Outcome out = with_quantized_weights(config, dataset);
+  OutputQuantizers outputs = output_quantizers(config, dataset, out, listener);
 
   const auto test =
       images(dataset, {data::Split::test, config.data.test_images, subset_of(config.data)},
              config.data.root);
-  Outcome out(test->count());
-  out.weights = std::make_shared<const graph::Parameters>(
-      graph::fold_parameters(plan.folding, network, loaded));
-  out.graph = std::make_shared<const graph::Graph>(std::move(plan.folding.graph));
-  out.sites = std::move(plan.sites);
-  out.counts = graph::count(*out.graph, quant::bit_table(*out.graph, out.sites));
-  const graph::TotalCount as_is = graph::count(network).total;
-  out.counts.total.parameters = as_is.parameters;
-  out.counts.total.madds_published = as_is.madds_published;
-  out.weights_sha256 = sha256_file(config.model.weights);
-  out.quantizers.resize(out.sites.sites.size());
-  out.quantized = std::make_shared<const graph::Parameters>(
-      quantize_weights(*out.graph, *out.weights, out.sites, out.quantizers));
-
-  const bool any_output = !quantized_outputs(out.sites).empty();
-  const bool dynamic =
-      any_output && config.quant.calibration.statistics == config::Statistics::dynamic;
-  OutputQuantizers outputs(*out.graph);
-  if (dynamic) {
-    for (const QuantizerSite& site : out.sites.sites) {
-      if (site.place == Place::output) outputs.follow(site);
-    }
-  } else if (any_output) {
-    const Stopwatch watch;
-    const auto statistics =
-        calibrated(config, dataset, out, listener);
-    for (const QuantizerSite& site : out.sites.sites) {
-      if (site.place == Place::output) {
-        outputs.fix(site.node, activation_quantizer(site, statistics->at(site.node)));
-      }
-    }
-    out.calibrate_s = watch.seconds();
-  }
-
   const std::vector<std::int64_t> positions =
       config.eval.shuffle
           ? data::drawn_order(test->count(), config.seed, data::OrderStream::evaluation)
           : data::file_order(test->count());
   const data::Normalization normalization = data::normalization(config.data.normalize, dataset);
-  const exec::Inference quantized(*out.graph, *out.quantized, device_,
-                                  performed_relus(*out.graph, out.sites));
-  const bool whole_batches = dynamic || !device_.is_cpu();
-  const std::int64_t step =
-      whole_batches ? config.eval.batch_size : std::min(config.eval.batch_size, kImagesPerStepCpu);
+  const exec::Inference network(*out.graph, *out.quantized, device_,
+                                performed_relus(*out.graph, out.sites));
+  out.accuracy = Accuracy(test->count());
   const Stopwatch watch;
   evaluate(
-      quantized, {*test, positions, normalization}, step, std::ref(outputs),
+      network, {*test, positions, normalization}, config.eval.batch_size, std::ref(outputs),
       [&](std::int64_t position, std::span<const float> logits) {
         out.accuracy.add(position, logits, test->labels[static_cast<std::size_t>(position)]);
         if (listener.logits) listener.logits(position, logits);

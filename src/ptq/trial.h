@@ -23,9 +23,7 @@
 namespace bitsweep::ptq {
 
 struct Outcome {
-  explicit Outcome(std::int64_t images) : accuracy(images) {}
-
-  Accuracy accuracy;
+  Accuracy accuracy{0};
   // Of the network as it ran; `parameters` and `madds_published` of the network as it is.
   graph::Counts counts;
   double calibrate_s = 0;  // 0 where another trial's statistics were used, or none
@@ -35,7 +33,7 @@ struct Outcome {
   std::shared_ptr<const graph::Graph> graph;
   std::shared_ptr<const graph::Parameters> weights;    // float32
   std::shared_ptr<const graph::Parameters> quantized;  // on their grids
-  std::string weights_sha256;  // of the file
+  std::string weights_sha256;                          // of the file
   quant::SitePlan sites;
   std::vector<Quantizer> quantizers;  // one per site; where dynamic, of the first batch
 };
@@ -66,6 +64,10 @@ class Session {
                                                         const data::Dataset& dataset,
                                                         const Outcome& outcome,
                                                         const Listener& listener);
+
+  OutputQuantizers output_quantizers(const config::TrialConfig& config,
+                                     const data::Dataset& dataset, Outcome& outcome,
+                                     const Listener& listener);
 
   at::Device device_;
   std::map<std::string, std::shared_ptr<const data::Images>> images_;
