@@ -58,10 +58,9 @@ void compare(const char* what, const std::vector<json>& objects, std::vector<Dif
 std::optional<report::McNemar> test_first_two(const Compared& compared) {
   std::vector<report::Run> runs;
   for (std::size_t i = 0; i < 2; ++i) {
-    if (!compared.shown[i]) return std::nullopt;
     report::Run& run = runs.emplace_back();
     run.trial = compared.trials[i];
-    run.attempts = {*compared.shown[i]};
+    if (compared.shown[i]) run.attempts = {*compared.shown[i]};
   }
   const auto paired = report::paired_test(runs[0], runs[1]);
   if (!paired) return std::nullopt;

@@ -7,6 +7,7 @@ namespace bitsweep::report {
 namespace {
 
 const store::Bitmap* bitmap_of(const Run& run) {
+  if (run.shown() == nullptr) return nullptr;
   for (const store::Bitmap& bitmap : run.shown()->bitmaps) {
     if (bitmap.evaluation == "top1" && !bitmap.bits.empty()) return &bitmap;
   }

@@ -5,6 +5,7 @@
 #include <catch2/matchers/catch_matchers_exception.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+#include "core/file.h"
 #include "fixture.h"
 
 namespace bitsweep::store {
@@ -46,6 +47,25 @@ TEST_CASE("every documented view can be read") {
   CHECK(run_sql(filled.path, "SELECT id, value FROM v_claims", 10s).rows.at(0).at(1) == 0.738);
   CHECK(run_sql(filled.path, "SELECT name FROM v_layers ORDER BY position", 10s).rows.at(1).at(0) ==
         "fc");
+}
+
+TEST_CASE("docs/database.md names every view with every column") {
+  const Filled filled;
+  const std::string page = read_text_file(SOURCE_FOLDER "/docs/database.md");
+  const auto views = run_sql(
+      filled.path,
+      "SELECT name FROM sqlite_schema WHERE type = 'view' AND name LIKE 'v\\_%' ESCAPE '\\'", 10s);
+  CHECK(views.rows.size() == 5);
+  for (const auto& view : views.rows) {
+    const auto name = view.at(0).get<std::string>();
+    const auto begin = page.find("### " + name + "\n");
+    INFO(name);
+    REQUIRE(begin != std::string::npos);
+    const std::string section = page.substr(begin, page.find("\n#", begin + 3) - begin);
+    for (const std::string& column : run_sql(filled.path, "SELECT * FROM " + name, 10s).columns) {
+      CHECK_THAT(section, ContainsSubstring("`" + column + "`"));
+    }
+  }
 }
 
 TEST_CASE("blobs are hexadecimal, integers and reals keep their kind") {
