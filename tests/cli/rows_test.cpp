@@ -30,7 +30,7 @@ struct Results {
     run_ok(store, make_trial(3).key, 0.625);
   }
   Outcome operator()(const std::vector<std::string>& arguments) const {
-    return test::bitsweep(arguments, folder.path());
+    return test::run_bitsweep(arguments, folder.path());
   }
   json rows(const std::vector<std::string>& arguments) const {
     const Outcome outcome = (*this)(arguments);
@@ -219,12 +219,12 @@ TEST_CASE("a missing or damaged database is exit 4 for every command that reads 
                                              {"db", "verify"},
                                              {"gc"}}) {
     CAPTURE(command);
-    const Outcome damaged = test::bitsweep(command, folder.path());
+    const Outcome damaged = test::run_bitsweep(command, folder.path());
     CHECK(damaged.exit_code == 4);
     CHECK_THAT(damaged.err, ContainsSubstring("not a database"));
     auto elsewhere = command;
     elsewhere.insert(elsewhere.end(), {"--db", "nowhere.db"});
-    CHECK(test::bitsweep(elsewhere, folder.path()).exit_code == 4);
+    CHECK(test::run_bitsweep(elsewhere, folder.path()).exit_code == 4);
   }
   CHECK_FALSE(std::filesystem::exists(folder / "nowhere.db"));
 }
