@@ -132,7 +132,7 @@ void print_mcnemar(const Compared& compared) {
   }
   const report::McNemar& test = *compared.mcnemar;
   fmt::print(
-      "\nOn the same {} images, only {} is right on {} and only {} on {}: "
+      "\nOn the same {} images, only {} is right on {} and only {} on {}:\n"
       "McNemar's exact p = {:.3g}.\n",
       format_count(test.images), short_key(compared.trials[0].key), format_count(test.only_first),
       short_key(compared.trials[1].key), format_count(test.only_second), test.p_exact);

@@ -1,5 +1,6 @@
 // `bitsweep show`: one trial whole.
 #include <CLI/CLI.hpp>
+#include <array>
 #include <cstdio>
 #include <memory>
 
@@ -92,20 +93,26 @@ void print_attempts(const std::vector<store::AttemptRecord>& attempts) {
   }
 }
 
-// Every field that some layer has, the name first.
+// As `plan --layers` heads its columns; `show --json` has every field.
 void print_layers(const json& layers) {
+  constexpr auto kColumns =
+      std::to_array<std::pair<const char*, const char*>>({{"name", "layer"},
+                                                          {"op", "op"},
+                                                          {"weight_bits", "W"},
+                                                          {"activation_bits", "A in"},
+                                                          {"output_bits", "A out"},
+                                                          {"macs", "MACs"},
+                                                          {"bops", "BOPs"},
+                                                          {"bytes", "bytes"}});
   std::vector<json> rows;
-  std::vector<std::string> columns{"name"};
+  std::vector<std::string> headings;
+  for (const auto& [field, heading] : kColumns) headings.emplace_back(heading);
   for (const json& layer : layers) {
     if (!layer.is_object()) continue;
-    rows.push_back(layer);
-    for (const auto& item : layer.items()) {
-      if (std::find(columns.begin(), columns.end(), item.key()) == columns.end()) {
-        columns.push_back(item.key());
-      }
-    }
+    json& row = rows.emplace_back();
+    for (const auto& [field, heading] : kColumns) row[heading] = layer.value(field, json());
   }
-  print_table_below(rows, columns);
+  print_table_below(rows, headings);
 }
 
 void print_text(const ShownTrial& shown) {

@@ -53,10 +53,11 @@ struct Cell {
   std::size_t width = 0;
 };
 
+// Names begin with their sweep, which they share, and differ behind it: more is kept of the end.
 std::string cut_to(const std::string& text, std::size_t width) {
-  const std::size_t tail = (width - 1) / 2;  // names differ at both ends
-  return fmt::format("{}…{}", first_characters(text, width - 1 - tail),
-                     last_characters(text, tail));
+  const std::size_t head = (width - 1) / 4;
+  return fmt::format("{}…{}", first_characters(text, head),
+                     last_characters(text, width - 1 - head));
 }
 
 // One line, and nothing that steers the terminal.
