@@ -85,7 +85,8 @@ std::map<std::string, nlohmann::json> table(const std::filesystem::path& folder)
   const auto outcome = run_bitsweep({"query", "--format", "json"}, folder);
   REQUIRE(outcome.exit_code == 0);
   std::map<std::string, nlohmann::json> out;
-  for (const auto& row : nlohmann::json::parse(outcome.out).at("rows")) {
+  const auto document = nlohmann::json::parse(outcome.out);
+  for (const auto& row : document.at("rows")) {
     out[row.at("name")] = {row.at("key"), row.at("status"), row.at("top1"), row.at("correct"),
                            row.at("images"), row.at("loss")};
   }
