@@ -7,6 +7,7 @@
 
 #include "cli/command.h"
 #include "cli/families.h"
+#include "cli/help.h"
 #include "config/presets.h"
 #include "config/schema.h"
 #include "core/text.h"
@@ -112,6 +113,7 @@ ExitCode run(const Options& options) {
   }
   if (const Command* command = commands().find(options.name)) {
     CLI::App app(command->summary);
+    wrap_help(app);
     app.name("bitsweep " + command->name);
     command->attach(app);
     std::fputs(app.help().c_str(), stdout);

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "cli/help.h"
 #include "config/docs.h"
 
 namespace bitsweep::cli {
@@ -38,6 +39,7 @@ std::string cli_page() {
       "`--rerun-failed` |\n\n";
   for (const Command& command : commands().entries()) {
     CLI::App app(command.summary);
+    wrap_help(app);
     app.name("bitsweep " + command.name);
     command.attach(app);
     page += "## bitsweep " + command.name + "\n\n```\n" + app.help() + "```\n\n";

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cli/command.h"
+#include "cli/help.h"
 #include "cli/version.h"
 #include "core/log.h"
 #include "core/text.h"
@@ -50,6 +51,7 @@ std::string usage_message(const CLI::App& app, int argc, char** argv, const CLI:
 int run(int argc, char** argv) {
   CLI::App app("bitsweep: sweeps of low-bit convolutional networks, measured beside published results");
   app.name("bitsweep");
+  wrap_help(app);
   app.require_subcommand(1);
   app.set_help_all_flag("--help-all", "Print the help of every command");
   app.set_version_flag("--version", std::string("bitsweep ") + version());
