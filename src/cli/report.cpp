@@ -82,7 +82,7 @@ void register_report(Registry<Command>& registry) {
              "Prints the path of report.md. Beside it: report.html, report.tex, data.csv,\n"
              "trials.jsonl, fig/*.png, *.svg and *.csv.\n"
              "Examples:\n  bitsweep report sweeps/quickstart.toml\n"
-             "  bitsweep report quickstart -o /tmp/report --gate");
+             "  bitsweep report quickstart -o out/report --gate");
          return std::function<ExitCode()>([options] { return run(*options); });
        }});
 }
