@@ -103,6 +103,35 @@ struct EvalConfig {
   bool shuffle = false;
 };
 
+// `kind = "train"`. Epochs are counted from 0; a step is one batch.
+struct TrainConfig {
+  std::int64_t epochs = 0;
+  std::optional<std::int64_t> max_steps;  // stop after so many steps in all
+  std::int64_t batch_size = 128;          // the last batch of an epoch may be smaller
+  std::string optimizer;                  // sgd | adam
+  double lr = 0;
+  double momentum = 0;                   // sgd
+  bool nesterov = false;                 // sgd
+  double beta1 = 0.9;                    // adam
+  double beta2 = 0.999;                  // adam
+  double epsilon = 1e-8;                 // adam
+  double weight_decay = 0;               // added to the gradient of every parameter
+  bool decay_norm_and_bias = true;       // false: weights of layers alone decay
+  std::string schedule;                  // constant | cosine | multistep | piecewise | exponential
+  std::string schedule_unit;             // epoch | step: how often the rate changes
+  double lr_floor = 0;                   // cosine
+  std::vector<std::int64_t> milestones;  // multistep, piecewise: epochs
+  std::vector<double> rates;             // piecewise: from each milestone on
+  double gamma = 0.1;                    // multistep, exponential (per epoch)
+  double warmup_epochs = 0;              // linear, per step, from lr / steps of the warm-up
+  double label_smoothing = 0;
+  Precision precision = Precision::fp32;
+  std::string select;           // last | best_validation | best_test
+  bool augment = true;          // data.augment: random crop and flip
+  std::int64_t eval_every = 1;  // epochs between evaluations; 0: at the end alone
+  std::int64_t log_every = 10;  // steps between points of the per-step series
+};
+
 struct TrialConfig {
   TrialKind kind = TrialKind::ptq;
   std::uint64_t seed = 0;
@@ -110,6 +139,7 @@ struct TrialConfig {
   DataConfig data;
   QuantConfig quant;
   EvalConfig eval;
+  TrainConfig train;
 };
 
 // Throws ConfigError, with places, where a key that every trial needs is unset, where keys

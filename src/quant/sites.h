@@ -47,6 +47,12 @@ struct QuantizerSite {
   RangeRule range = RangeRule::minmax;
   // The lower end is 0: the ReLU behind this node is performed by the quantizer (facts 004 B.1.4).
   bool half_range = false;
+
+  // Scheme `dorefa_pact` (document 002, facts A.4): `quantizer` is tanh_symmetric or dorefa for
+  // weights; dorefa_clamp, pact_fixed, pact or mpact for outputs.
+  double clamp_factor = 0.1;  // dorefa_clamp
+  double clip = 2;            // pact_fixed
+  double alpha_init = 10;     // pact, mpact: α before the first step
 };
 
 struct SitePlan {

@@ -1,0 +1,102 @@
+// A training trial from its configuration to its numbers: trains in full precision or with
+// quantizers in the graph, resumes from a checkpoint as if it had never stopped, evaluates.
+#pragma once
+
+#include <c10/core/Device.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "config/trial.h"
+#include "data/dataset.h"
+#include "graph/count.h"
+#include "graph/graph.h"
+#include "ptq/accuracy.h"
+
+namespace bitsweep::train {
+
+// One value of a series.
+struct Point {
+  std::string name;  // "train.loss", "lr", "alpha.<node>", "top1", …
+  double value = 0;
+  std::int64_t step = 0;        // steps done when it was taken
+  std::optional<double> epoch;  // set on values of a whole epoch: epochs done
+};
+
+// What happens on the way; every member may be empty.
+struct Listener {
+  // phase: "train" (in steps) or "evaluate" (in images).
+  std::function<void(const char* phase, std::int64_t done, std::int64_t total, const char* unit)>
+      progress;
+  std::function<void(std::span<const Point> points)> metrics;
+  // Asked after every step; true: write a checkpoint and return.
+  std::function<bool()> stop;
+};
+
+// What an epoch ended with.
+struct EpochRecord {
+  std::int64_t epoch = 0;  // epochs done: 1 after the first
+  std::int64_t step = 0;
+  std::string state_sha256;  // of parameters, optimizer and quantizer state (train/state.h)
+  double lr = 0;             // of its last step
+  double train_loss = 0;     // mean over images
+  double train_top1 = 0;
+  std::optional<double> top1;  // of the evaluation after it, on `split`
+  std::optional<double> loss;
+  std::string split;  // "test" | "validation"
+};
+
+struct Outcome {
+  bool stopped = false;       // by Listener::stop: a checkpoint is written, nothing below is filled
+  ptq::Accuracy accuracy{0};  // of the selected epoch, on the test images
+  std::shared_ptr<const graph::Graph> graph;
+  graph::Counts counts;
+  std::vector<EpochRecord> epochs;
+  std::int64_t steps = 0;
+  std::int64_t selected_epoch = 0;
+  double train_loss = 0, train_top1 = 0;  // of the last epoch
+  double train_s = 0;                     // of this process, evaluation left out
+  double evaluate_s = 0;
+  std::int64_t images_trained = 0;          // by this process
+  std::string state_sha256;                 // at the end
+  std::string weights_sha256;               // of the file it started from, "" from scratch
+  std::string result_sha256;                // of weights.safetensors
+  std::optional<std::string> resumed_from;  // checkpoint file
+};
+
+// Where a trial writes.
+struct Folders {
+  // Gets weights.safetensors (the selected epoch: network and α) and checkpoints/<step>.safetensors
+  // while it runs.
+  std::filesystem::path attempt;
+  // Checkpoints that it may continue from, best first; those of another configuration, numeric
+  // fingerprint or a damaged file are passed over with a warning.
+  std::vector<std::filesystem::path> resume;
+  std::string key;  // of the trial
+};
+
+class Session {
+ public:
+  explicit Session(c10::Device device) : device_(device) {}
+
+  // Throws ConfigError for what network, data or device cannot do; DataError for missing or damaged
+  // weights and images; ptq::Diverged with layer and step where a loss or parameter is not finite.
+  Outcome run(const config::TrialConfig& config, const Folders& folders, const Listener& listener);
+
+ private:
+  std::shared_ptr<const data::Images> images(const data::Dataset& dataset,
+                                             const data::Selection& selection,
+                                             const std::string& root);
+
+  c10::Device device_;
+  std::map<std::string, std::shared_ptr<const data::Images>> images_;
+};
+
+}  // namespace bitsweep::train
