@@ -67,8 +67,8 @@ BITSWEEP_FORMULA ClampGrid clamp_grid(const ClampQuantizer& q, float alpha) {
 // The whole number that y stands for.
 BITSWEEP_FORMULA float clamp_code(float x, const ClampGrid& grid) {
   float v = x * grid.factor;
-  v = v > grid.low ? v : grid.low;  // NaN becomes low; refuse it earlier where it matters
-  v = v < grid.high ? v : grid.high;
+  v = v < grid.low ? grid.low : v;  // in this order NaN stays NaN, so that divergence shows
+  v = v > grid.high ? grid.high : v;
   return rintf(v * grid.scale);
 }
 
