@@ -22,7 +22,8 @@
 
 namespace bitsweep::train {
 
-// One value of a series.
+// One value of a series. Progress lines show the latest "train.loss" and "top1"; the checkpoints
+// that retention calls best are those with the highest "top1" of an epoch.
 struct Point {
   std::string name;  // "train.loss", "lr", "alpha.<node>", "top1", …
   double value = 0;
@@ -58,6 +59,7 @@ struct Outcome {
   ptq::Accuracy accuracy{0};  // of the selected epoch, on the test images
   std::shared_ptr<const graph::Graph> graph;
   graph::Counts counts;
+  // All of the trial, those before a resumption too (checkpoints carry them).
   std::vector<EpochRecord> epochs;
   std::int64_t steps = 0;
   std::int64_t selected_epoch = 0;
@@ -88,7 +90,10 @@ class Session {
 
   // Throws ConfigError for what network, data or device cannot do; DataError for missing or damaged
   // weights and images; ptq::Diverged with layer and step where a loss or parameter is not finite.
-  Outcome run(const config::TrialConfig& config, const Folders& folders, const Listener& listener);
+  // `stop_after_epochs`: ends after so many epochs with an outcome of those; schedule and
+  // everything else stay those of the whole trial (`bitsweep repro --epochs`).
+  Outcome run(const config::TrialConfig& config, const Folders& folders, const Listener& listener,
+              std::optional<std::int64_t> stop_after_epochs = std::nullopt);
 
  private:
   std::shared_ptr<const data::Images> images(const data::Dataset& dataset,
