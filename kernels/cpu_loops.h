@@ -9,7 +9,9 @@
 #include "kernels/layout.h"
 #include "kernels/min_max_math.h"
 #include "kernels/moments.h"
+#include "kernels/optimizer_math.h"
 #include "kernels/philox_math.h"
+#include "kernels/softmax_loss_math.h"
 
 namespace bitsweep::kernels {
 

@@ -4,6 +4,8 @@
 #include "kernels/cpu_loops.h"
 #include "kernels/fake_quantize.h"
 #include "kernels/min_max.h"
+#include "kernels/optimizer.h"
+#include "kernels/softmax_loss.h"
 
 namespace bitsweep::kernels {
 namespace {
@@ -89,6 +91,25 @@ MinMax min_max_cpu(const float* x, std::int64_t n) {
 
 void moments_cpu(const float* x, const ChannelLayout& layout, Moments* out) {
   pick(&baseline::moments, &x86_64_v3::moments, &x86_64_v4::moments)(x, layout, out);
+}
+
+void sgd_step_cpu(float* parameters, float* momenta, const float* gradients, std::int64_t n,
+                  const SgdOptions& options, const float* lr) {
+  pick(&baseline::sgd_step, &x86_64_v3::sgd_step, &x86_64_v4::sgd_step)(parameters, momenta,
+                                                                        gradients, n, options, *lr);
+}
+
+void adam_step_cpu(float* parameters, float* first_moments, float* second_moments,
+                   const float* gradients, std::int64_t n, const AdamOptions& options,
+                   const float* lr, const std::int64_t* step) {
+  pick(&baseline::adam_step, &x86_64_v3::adam_step, &x86_64_v4::adam_step)(
+      parameters, first_moments, second_moments, gradients, n, adam_step_of(options, *lr, *step));
+}
+
+void softmax_loss_cpu(const float* logits, const std::int32_t* labels, std::int64_t rows,
+                      std::int64_t classes, double smoothing, float* grad, LossSum* out) {
+  pick(&baseline::softmax_loss, &x86_64_v3::softmax_loss, &x86_64_v4::softmax_loss)(
+      logits, labels, rows, classes, smoothing, grad, out);
 }
 
 }  // namespace bitsweep::kernels

@@ -3,6 +3,8 @@
 #include "kernels/error.h"
 #include "kernels/fake_quantize.h"
 #include "kernels/min_max.h"
+#include "kernels/optimizer.h"
+#include "kernels/softmax_loss.h"
 
 namespace bitsweep::kernels {
 namespace {
@@ -35,5 +37,17 @@ void quantize_cuda(const float*, std::int32_t*, const ChannelLayout&, const Affi
   refuse();
 }
 void min_max_cuda(const float*, const ChannelLayout&, MinMax*, Stream) { refuse(); }
+void sgd_step_cuda(float*, float*, const float*, std::int64_t, const SgdOptions&, const float*,
+                   Stream) {
+  refuse();
+}
+void adam_step_cuda(float*, float*, float*, const float*, std::int64_t, const AdamOptions&,
+                    const float*, const std::int64_t*, Stream) {
+  refuse();
+}
+void softmax_loss_cuda(const float*, const std::int32_t*, std::int64_t, std::int64_t, double,
+                       float*, LossSum*, Stream) {
+  refuse();
+}
 
 }  // namespace bitsweep::kernels

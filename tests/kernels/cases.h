@@ -96,4 +96,15 @@ bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
          (a.empty() || __builtin_memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
 }
 
+// As same_bits, but one NaN is as good as another: of two NaN operands the processor keeps the
+// first, and which one that is the compiler chooses.
+inline bool same_numbers(const std::vector<float>& a, const std::vector<float>& b) {
+  if (a.size() != b.size()) return false;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    if (std::isnan(a[i]) && std::isnan(b[i])) continue;
+    if (__builtin_memcmp(&a[i], &b[i], sizeof(float)) != 0) return false;
+  }
+  return true;
+}
+
 }  // namespace bitsweep::kernels::testing

@@ -8,6 +8,8 @@
 #include "cases.h"
 #include "kernels/device.h"
 #include "kernels/min_max.h"
+#include "kernels/optimizer.h"
+#include "kernels/softmax_loss.h"
 
 using namespace bitsweep::kernels;
 using namespace bitsweep::kernels::testing;
@@ -107,4 +109,69 @@ TEST_CASE("min_max gives the same bits on the GPU as on the CPU", "[kernels][gpu
   const DeviceArray<MinMax> extremes(expected);
   min_max_cuda(device_x.get(), layout, extremes.get(), Stream{});
   CHECK(same_bits(extremes.host(), expected));
+}
+
+TEST_CASE("optimizer steps give the same bits on the GPU as on the CPU", "[kernels][gpu]") {
+  if (!cuda_available()) SKIP("no CUDA device");
+  const std::int64_t n = GENERATE(1, 257, 1 << 20);
+  const bool nesterov = GENERATE(false, true);
+  std::mt19937 random(static_cast<unsigned>(n));
+  std::normal_distribution<float> normal;
+  std::vector<float> p(static_cast<std::size_t>(n)), g(p.size());
+  for (float& v : p) v = normal(random);
+  for (float& v : g) v = normal(random);
+  const SgdOptions sgd{.momentum = 0.9f, .weight_decay = 5e-4f, .nesterov = nesterov};
+  const AdamOptions adam{.weight_decay = 5e-4};
+  std::vector<float> sgd_p = p, sgd_m(p.size()), adam_p = p, adam_m(p.size()), adam_v(p.size());
+  const DeviceArray<float> device_g(g), device_sgd_p(sgd_p), device_sgd_m(sgd_m),
+      device_adam_p(adam_p), device_adam_m(adam_m), device_adam_v(adam_v),
+      device_lr(std::vector<float>{0.01f});
+  for (std::int64_t step = 1; step <= 5; ++step) {
+    const float lr = 0.01f;
+    sgd_step_cpu(sgd_p.data(), sgd_m.data(), g.data(), n, sgd, &lr);
+    adam_step_cpu(adam_p.data(), adam_m.data(), adam_v.data(), g.data(), n, adam, &lr, &step);
+    const DeviceArray<std::int64_t> device_step(std::vector<std::int64_t>{step});
+    sgd_step_cuda(device_sgd_p.get(), device_sgd_m.get(), device_g.get(), n, sgd, device_lr.get(),
+                  Stream{});
+    adam_step_cuda(device_adam_p.get(), device_adam_m.get(), device_adam_v.get(), device_g.get(), n,
+                   adam, device_lr.get(), device_step.get(), Stream{});
+    REQUIRE(cudaDeviceSynchronize() == cudaSuccess);  // before device_step goes
+  }
+  CHECK(same_bits(device_sgd_p.host(), sgd_p));
+  CHECK(same_bits(device_sgd_m.host(), sgd_m));
+  CHECK(same_bits(device_adam_p.host(), adam_p));
+  CHECK(same_bits(device_adam_m.host(), adam_m));
+  CHECK(same_bits(device_adam_v.host(), adam_v));
+}
+
+TEST_CASE("the loss on the GPU is the CPU's to float64 rounding", "[kernels][gpu]") {
+  if (!cuda_available()) SKIP("no CUDA device");
+  const std::int64_t classes = GENERATE(1, 10, 1000);
+  const std::int64_t rows = GENERATE(1, 128, 700);
+  const double smoothing = GENERATE(0.0, 0.1);
+  std::mt19937 random(9);
+  std::normal_distribution<float> normal(0.0f, 4.0f);
+  std::vector<float> logits(static_cast<std::size_t>(rows * classes)), grad(logits.size());
+  for (float& v : logits) v = normal(random);
+  std::vector<std::int32_t> labels(static_cast<std::size_t>(rows));
+  for (auto& label : labels)
+    label = static_cast<std::int32_t>(random() % static_cast<unsigned>(classes));
+  LossSum expected{};
+  softmax_loss_cpu(logits.data(), labels.data(), rows, classes, smoothing, grad.data(), &expected);
+
+  const DeviceArray<float> device_logits(logits), device_grad(std::vector<float>(logits.size()));
+  const DeviceArray<std::int32_t> device_labels(labels);
+  const DeviceArray<LossSum> out(std::vector<LossSum>(1)), again(std::vector<LossSum>(1));
+  for (LossSum* target : {out.get(), again.get()})
+    softmax_loss_cuda(device_logits.get(), device_labels.get(), rows, classes, smoothing,
+                      device_grad.get(), target, Stream{});
+  const LossSum got = out.host()[0];
+  // exp and log differ by an ulp of float64 at most (CUDA's table of accuracies, glibc's manual).
+  CHECK(std::abs(got.loss - expected.loss) <= 1e-13 * std::abs(expected.loss) + 1e-13);
+  CHECK(got.correct == expected.correct);
+  CHECK(again.host()[0].loss == got.loss);
+  const auto device = device_grad.host();
+  for (std::size_t i = 0; i < grad.size(); ++i)
+    if (std::abs(device[i] - grad[i]) > 1.2e-7f * std::abs(grad[i]) + 1e-12f)
+      FAIL("gradient " << i << ": " << device[i] << " against " << grad[i]);
 }

@@ -8,6 +8,8 @@
 #include "kernels/cpu.h"
 #include "kernels/min_max.h"
 #include "kernels/moments.h"
+#include "kernels/optimizer.h"
+#include "kernels/softmax_loss.h"
 
 using namespace bitsweep::kernels;
 using namespace bitsweep::kernels::testing;
@@ -109,6 +111,66 @@ TEST_CASE("every instruction set sums in the same order", "[kernels][variants]")
     const Forced forced(set);
     moments_cpu(x.data(), layout, moments.data());
     CHECK(std::memcmp(moments.data(), reference.data(), sizeof(Moments) * 2) == 0);
+  }
+}
+
+TEST_CASE("every instruction set takes the same optimizer steps", "[kernels][variants]") {
+  const std::int64_t size = GENERATE(from_range(kSizes));
+  const auto start = inputs(size, 0.1f, 1);
+  const auto gradients = inputs(size, 0.3f, 2);
+  struct Buffers {
+    std::vector<float> sgd_p, sgd_m, adam_p, adam_m, adam_v;
+  };
+  const auto steps = [&](InstructionSet set) {
+    const Forced forced(set);
+    const std::vector<float> zeros(start.size());
+    Buffers out{start, zeros, start, zeros, zeros};
+    const float lr = 0.1f;
+    for (std::int64_t step = 1; step <= 3; ++step) {
+      sgd_step_cpu(out.sgd_p.data(), out.sgd_m.data(), gradients.data(), size,
+                   {.momentum = 0.9f, .weight_decay = 1e-4f, .nesterov = size % 2 == 0}, &lr);
+      adam_step_cpu(out.adam_p.data(), out.adam_m.data(), out.adam_v.data(), gradients.data(), size,
+                    {.weight_decay = 1e-4}, &lr, &step);
+    }
+    return out;
+  };
+  const Buffers reference = steps(InstructionSet::baseline);
+  for (const InstructionSet set : available_instruction_sets()) {
+    CAPTURE(name(set), size);
+    const Buffers got = steps(set);
+    CHECK(same_numbers(got.sgd_p, reference.sgd_p));
+    CHECK(same_numbers(got.sgd_m, reference.sgd_m));
+    CHECK(same_numbers(got.adam_p, reference.adam_p));
+    CHECK(same_numbers(got.adam_m, reference.adam_m));
+    CHECK(same_numbers(got.adam_v, reference.adam_v));
+  }
+}
+
+TEST_CASE("every instruction set finds the same loss", "[kernels][variants]") {
+  const std::int64_t classes = GENERATE(1, 2, 10, 33);
+  const std::int64_t rows = GENERATE(1, 255, 256, 600);
+  std::mt19937 random(9);
+  std::normal_distribution<float> normal(0.0f, 4.0f);
+  std::vector<float> logits(static_cast<std::size_t>(rows * classes));
+  for (float& v : logits) v = normal(random);
+  std::vector<std::int32_t> labels(static_cast<std::size_t>(rows));
+  for (auto& label : labels)
+    label = static_cast<std::int32_t>(random() % static_cast<unsigned>(classes));
+  const auto run = [&](InstructionSet set, std::vector<float>& grad) {
+    const Forced forced(set);
+    grad.resize(logits.size());
+    LossSum out{};
+    softmax_loss_cpu(logits.data(), labels.data(), rows, classes, 0.1, grad.data(), &out);
+    return out;
+  };
+  std::vector<float> expected_grad, grad;
+  const LossSum expected = run(InstructionSet::baseline, expected_grad);
+  for (const InstructionSet set : available_instruction_sets()) {
+    CAPTURE(name(set));
+    const LossSum got = run(set, grad);
+    CHECK(got.loss == expected.loss);
+    CHECK(got.correct == expected.correct);
+    CHECK(same_bits(grad, expected_grad));
   }
 }
 
