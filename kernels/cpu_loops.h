@@ -6,6 +6,7 @@
 
 #include "kernels/cpu.h"
 #include "kernels/fake_quantize_math.h"
+#include "kernels/fused_layer.h"
 #include "kernels/layout.h"
 #include "kernels/min_max_math.h"
 #include "kernels/moments.h"
@@ -14,6 +15,17 @@
 #include "kernels/softmax_loss_math.h"
 
 namespace bitsweep::kernels {
+
+// For the loops of fused_layer.h: per-channel values repeated over the rows of a block, and room
+// for a block. Each array has size(layer) entries.
+struct FusedTables {
+  std::int64_t block_rows;
+  const float *scale, *shift, *mean;     // of the norm; 1, 0, 0 without one; mean: or the pivots
+  const float *slope, *line, *constant;  // NormGradient
+  float *arrived, *passed, *alpha, *sum, *product;
+
+  std::int64_t size(const FusedLayer& layer) const { return block_rows * layer.channels; }
+};
 
 namespace baseline {
 #include "kernels/cpu_loops.inc"
