@@ -47,9 +47,6 @@ void print_tally(const Tally& tally, double seconds, const std::string& database
 void require_ready(const sweep::Plan& plan, const std::vector<run::Decision>& decisions) {
   for (std::size_t i = 0; i < decisions.size(); ++i) {
     if (decisions[i].action != run::Action::blocked) continue;
-    if (!plan.trials[i].unavailable.empty()) {
-      throw ConfigError(fmt::format("{}: {}", plan.trials[i].name, plan.trials[i].unavailable));
-    }
     const sweep::Need& need = plan.needs.at(plan.trials[i].needs.at(0));
     throw DataError(fmt::format("{}: needs {}: {}", plan.trials[i].name, need.what, need.detail));
   }

@@ -1,11 +1,11 @@
 #include "config/keys.h"
 
+#include <fmt/format.h>
+
 #include "config/presets.h"
 
 namespace bitsweep::config {
 namespace {
-
-constexpr double kMaxCount = 9007199254740992.0;  // 2^53: exact as a real, too
 
 const char* const kAciq = "quant.scheme == \"aciq\"";
 const char* const kCalibrated =
@@ -13,17 +13,6 @@ const char* const kCalibrated =
 const char* const kDynamic =
     "quant.scheme == \"aciq\" and quant.calibration.statistics == \"dynamic\"";
 const char* const kResnet = "model.name ~ \"resnet*\"";
-const char* const kTrains = "kind == \"train\"";
-
-Key count(std::string name, Value fallback, std::string used_when, std::string doc) {
-  return {.name = std::move(name),
-          .type = Type::integer,
-          .fallback = std::move(fallback),
-          .doc = std::move(doc),
-          .min = 1,
-          .max = kMaxCount,
-          .used_when = std::move(used_when)};
-}
 
 void add_top(std::vector<Key>& keys) {
   keys.push_back({.name = "kind",
@@ -31,8 +20,8 @@ void add_top(std::vector<Key>& keys) {
                   .fallback = "ptq",
                   .doc = "what the trial does: post-training quantization (or plain evaluation, "
                          "scheme `none`), training, analysis",
-                  .words = {"ptq"},
-                  .later_words = {"train", "analysis"}});
+                  .words = {"ptq", "train"},
+                  .later_words = {"analysis"}});
   // A replicate is a replicate, also where nothing random is asked for.
   keys.push_back({.name = "seed",
                   .type = Type::integer,
@@ -55,9 +44,10 @@ void add_model(std::vector<Key>& keys) {
   keys.push_back({.name = "model.weights",
                   .type = Type::path,
                   .doc = "a safetensors file, relative to the file it is named in, then in the "
-                         "data search path; or `stage:NAME`, `trial:KEY`",
+                         "data search path; or `stage:NAME`, `trial:KEY`; training without them "
+                         "starts from scratch",
                   .role = Role::content});
-  keys.push_back(count("model.num_classes", {}, "", "outputs; unset: those of the data set"));
+  keys.push_back(count_key("model.num_classes", {}, "", "outputs; unset: those of the data set"));
   keys.push_back({.name = "model.shortcut",
                   .type = Type::word,
                   .fallback = "A",
@@ -84,12 +74,13 @@ void add_data(std::vector<Key>& keys) {
                   .type = Type::path,
                   .doc = "its folder; unset: the data search path",
                   .role = Role::nothing});
-  keys.push_back(count("data.train_images", {},
-                       std::string(kCalibrated) + " and quant.calibration.source == \"train\"",
-                       "training images; unset: all"));
-  keys.push_back(count("data.test_images", {}, "", "test images; unset: all"));
-  keys.push_back(count("data.validation_images", {}, kTrains,
-                       "training images held back for validation; unset: none"));
+  keys.push_back(count_key(
+      "data.train_images", {},
+      fmt::format("{} or {} and quant.calibration.source == \"train\"", kTrains, kCalibrated),
+      "training images; unset: all"));
+  keys.push_back(count_key("data.test_images", {}, "", "test images; unset: all"));
+  keys.push_back(count_key("data.validation_images", {}, kTrains,
+                           "training images held back for validation; unset: none"));
   keys.push_back({.name = "data.subset",
                   .type = Type::word,
                   .fallback = "first",
@@ -114,64 +105,6 @@ void add_data(std::vector<Key>& keys) {
                   .min = 1,
                   .max = 8192,
                   .later = true});
-}
-
-// Everything of `kind = "train"`: types and ranges are checked, the kind itself is refused.
-void add_train(std::vector<Key>& keys) {
-  const auto integer = [&](const char* name, double min, const char* doc) {
-    keys.push_back({.name = std::string("train.") + name,
-                    .type = Type::integer,
-                    .doc = doc,
-                    .min = min,
-                    .max = kMaxCount,
-                    .used_when = kTrains});
-  };
-  const auto real = [&](const char* name, double max, const char* doc) {
-    keys.push_back({.name = std::string("train.") + name,
-                    .type = Type::real,
-                    .doc = doc,
-                    .min = 0,
-                    .max = max,
-                    .used_when = kTrains});
-  };
-  const double any = std::numeric_limits<double>::infinity();
-  integer("epochs", 0, "passes over the training images");
-  integer("max_steps", 0, "stop after so many steps; unset: never");
-  integer("batch_size", 1, "images a step");
-  keys.push_back(
-      {.name = "train.optimizer", .type = Type::text, .doc = "optimizer", .used_when = kTrains});
-  real("lr", any, "learning rate at the start");
-  real("momentum", 1, "momentum");
-  keys.push_back({.name = "train.nesterov",
-                  .type = Type::boolean,
-                  .doc = "Nesterov momentum",
-                  .used_when = kTrains});
-  real("weight_decay", any, "weight decay");
-  keys.push_back({.name = "train.schedule",
-                  .type = Type::text,
-                  .doc = "learning-rate schedule",
-                  .used_when = kTrains});
-  real("lr_floor", any, "smallest learning rate of the schedule");
-  keys.push_back({.name = "train.milestones",
-                  .type = Type::integer,
-                  .doc = "epochs at which the rate is multiplied by gamma",
-                  .min = 0,
-                  .max = kMaxCount,
-                  .list = true,
-                  .used_when = kTrains});
-  real("gamma", 1, "factor at a milestone");
-  real("warmup_epochs", any, "epochs of linear warm-up");
-  real("label_smoothing", 1, "label smoothing");
-  keys.push_back({.name = "train.precision",
-                  .type = Type::word,
-                  .doc = "arithmetic of a step",
-                  .words = {"fp32", "bf16"},
-                  .used_when = kTrains});
-  keys.push_back({.name = "train.select",
-                  .type = Type::word,
-                  .doc = "the checkpoint that is evaluated",
-                  .words = {"last", "best_validation", "best_test"},
-                  .used_when = kTrains});
 }
 
 // Keys that weights and activations have in common; `tensor` is "quant.weight" or
@@ -376,8 +309,8 @@ void add_calibration(std::vector<Key>& keys) {
                   .doc = "the first in file order, or drawn by the seed",
                   .words = {"first", "random"},
                   .used_when = kCalibrated});
-  keys.push_back(count(table + ".images", 512, kCalibrated, "number of calibration images"));
-  keys.push_back(count(table + ".batch_size", 128, kCalibrated, "images a calibration batch"));
+  keys.push_back(count_key(table + ".images", 512, kCalibrated, "number of calibration images"));
+  keys.push_back(count_key(table + ".batch_size", 128, kCalibrated, "images a calibration batch"));
   keys.push_back({.name = table + ".over_batches",
                   .type = Type::word,
                   .fallback = "mean",
@@ -388,8 +321,9 @@ void add_calibration(std::vector<Key>& keys) {
 
 void add_eval(std::vector<Key>& keys) {
   // Always part of identity: a float convolution may choose another summation order for it.
-  keys.push_back(count("eval.batch_size", 500, "",
-                       "images an evaluation batch; decides results where statistics are dynamic"));
+  keys.push_back(
+      count_key("eval.batch_size", 500, "",
+                "images an evaluation batch; decides results where statistics are dynamic"));
   keys.push_back({.name = "eval.shuffle",
                   .type = Type::boolean,
                   .fallback = false,
@@ -423,12 +357,22 @@ void add_budget(std::vector<Key>& keys) {
 
 }  // namespace
 
+Key count_key(std::string name, Value fallback, std::string used_when, std::string doc) {
+  return {.name = std::move(name),
+          .type = Type::integer,
+          .fallback = std::move(fallback),
+          .doc = std::move(doc),
+          .min = 1,
+          .max = kMaxCount,
+          .used_when = std::move(used_when)};
+}
+
 std::vector<Key> key_rows() {
   std::vector<Key> keys;
   add_top(keys);
   add_model(keys);
   add_data(keys);
-  add_train(keys);
+  add_train_keys(keys);
   add_quant(keys);
   add_sites(keys);
   add_calibration(keys);

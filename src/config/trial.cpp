@@ -2,65 +2,22 @@
 
 #include <fmt/format.h>
 
-#include "core/check.h"
+#include "config/reader.h"
+#include "config/trial_train.h"
 #include "core/error.h"
 
 namespace bitsweep::config {
 namespace {
 
-// Typed reading of settings: the table of keys guarantees the types asked for here.
-class Reader {
- public:
-  explicit Reader(const Settings& settings) : settings_(settings) {}
-
-  bool flag(std::string_view key) const { return get<bool>(key); }
-  std::int64_t integer(std::string_view key) const { return get<std::int64_t>(key); }
-  const std::string& word(std::string_view key) const { return get<std::string>(key); }
-  std::string text_or_empty(std::string_view key) const {
-    const auto* text = settings_.get(key).as<std::string>();
-    return text ? *text : std::string();
-  }
-  std::optional<std::int64_t> optional_integer(std::string_view key) const {
-    const auto* number = settings_.get(key).as<std::int64_t>();
-    return number ? std::optional(*number) : std::nullopt;
-  }
-  // A width, with what its word ("none", "same") stands for.
-  template <typename Word>
-  Word width(std::string_view key, Word word_means) const {
-    const auto* number = settings_.get(key).as<std::int64_t>();
-    return number ? Word(static_cast<int>(*number)) : word_means;
-  }
-  const std::string& required(std::string_view key) const {
-    const auto* text = settings_.get(key).as<std::string>();
-    if (text) return *text;
-    throw ConfigError(fmt::format("{} is not set; every trial needs one", key));
-  }
-  // The enumerator that stands for the key's word.
-  template <typename Enum>
-  Enum choice(std::string_view key,
-              std::initializer_list<std::pair<std::string_view, Enum>> all) const {
-    const std::string& chosen = word(key);
-    for (const auto& [name, value] : all) {
-      if (name == chosen) return value;
-    }
-    BITSWEEP_CHECK(false, "{} = {} has no meaning here", key, chosen);
-    return all.begin()->second;
-  }
-  const Settings& settings() const { return settings_; }
-
- private:
-  template <typename T>
-  const T& get(std::string_view key) const {
-    const T* value = settings_.get(key).as<T>();
-    BITSWEEP_CHECK(value != nullptr, "{} is {}", key, format_value(settings_.get(key)));
-    return *value;
-  }
-  const Settings& settings_;
-};
+const std::string& required(const Settings& settings, std::string_view key) {
+  const auto* text = settings.get(key).as<std::string>();
+  if (text) return *text;
+  throw ConfigError(fmt::format("{} is not set; every trial needs one", key));
+}
 
 ModelConfig read_model(const Reader& in) {
   ModelConfig out;
-  out.name = in.required("model.name");
+  out.name = required(in.settings(), "model.name");
   out.weights = in.text_or_empty("model.weights");
   // The default is left to the network: one that does not offer the choice refuses any other.
   const KeyIndex shortcut = require_key("model.shortcut", "a trial");
@@ -93,7 +50,7 @@ NormalizeConfig read_normalize(const Value& value) {
 
 DataConfig read_data(const Reader& in) {
   DataConfig out;
-  out.name = in.required("data.name");
+  out.name = required(in.settings(), "data.name");
   out.root = in.text_or_empty("data.root");
   out.train_images = in.optional_integer("data.train_images");
   out.test_images = in.optional_integer("data.test_images");
@@ -166,21 +123,28 @@ QuantConfig read_quant(const Reader& in) {
 }
 
 void check_calibration_images(const Reader& in, const TrialConfig& trial) {
+  if (!calibrates(trial)) return;
   const CalibrationConfig& calibration = trial.quant.calibration;
   const auto limit =
       calibration.source == "train" ? trial.data.train_images : trial.data.test_images;
-  if (trial.quant.scheme == "none" || calibration.statistics == Statistics::dynamic || !limit ||
-      calibration.images <= *limit) {
-    return;
-  }
-  const std::string other = fmt::format("data.{}_images", calibration.source);
-  throw ConfigError(fmt::format(
-      "{}: quant.calibration.images = {} is more than {} = {} ({}) leaves; expected at most {}",
-      in.settings().place_of("quant.calibration.images"), calibration.images, other, *limit,
-      in.settings().place_of(other), *limit));
+  if (!limit || calibration.images <= *limit) return;
+  throw ConfigError(
+      fmt::format("{}: quant.calibration.images = {} is more than {} leaves; expected at most {}",
+                  in.settings().place_of("quant.calibration.images"), calibration.images,
+                  in.said(fmt::format("data.{}_images", calibration.source)), *limit));
 }
 
 }  // namespace
+
+std::string Reader::said(std::string_view key) const {
+  return fmt::format("{} = {} ({})", key, format_value(settings_.get(key)),
+                     settings_.place_of(key));
+}
+
+bool calibrates(const TrialConfig& trial) {
+  return trial.kind == TrialKind::ptq && trial.quant.scheme != "none" &&
+         trial.quant.calibration.statistics == Statistics::calibrated;
+}
 
 TrialConfig to_trial(const Settings& settings) {
   check_available(settings);
@@ -194,6 +158,7 @@ TrialConfig to_trial(const Settings& settings) {
   out.data = read_data(in);
   out.quant = read_quant(in);
   out.eval = {in.integer("eval.batch_size"), in.flag("eval.shuffle")};
+  if (out.kind == TrialKind::train) out.train = read_train(in, out.data);
   check_calibration_images(in, out);
   return out;
 }

@@ -103,7 +103,8 @@ struct EvalConfig {
   bool shuffle = false;
 };
 
-// `kind = "train"`. Epochs are counted from 0; a step is one batch.
+// `kind = "train"`. Epochs are counted from 0; a step is one
+// batch.
 struct TrainConfig {
   std::int64_t epochs = 0;
   std::optional<std::int64_t> max_steps;  // stop after so many steps in all
@@ -139,8 +140,11 @@ struct TrialConfig {
   DataConfig data;
   QuantConfig quant;
   EvalConfig eval;
-  TrainConfig train;
+  TrainConfig train;  // of kind train alone
 };
+
+// Whether the trial reads calibration images.
+bool calibrates(const TrialConfig& trial);
 
 // Throws ConfigError, with places, where a key that every trial needs is unset, where keys
 // contradict each other, and for what this version cannot do yet (check_available).

@@ -160,6 +160,7 @@ void register_aciq(Registry<Scheme>& registry) {
                     "channel; calibrated or dynamic)",
                 .numerics_version = 1,
                 .folds_batch_norm = true,
+                .after_training = true,
                 .plan = plan});
 }
 

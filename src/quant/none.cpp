@@ -17,6 +17,8 @@ void register_none(Registry<Scheme>& registry) {
                 .summary = "Full precision (float32)",
                 .numerics_version = 1,
                 .folds_batch_norm = false,
+                .while_training = true,
+                .after_training = true,
                 .plan = plan});
 }
 

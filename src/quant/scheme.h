@@ -17,12 +17,19 @@ struct Scheme {
   std::string summary;
   int numerics_version = 1;       // raised when results change (stored with every attempt)
   bool folds_batch_norm = false;  // whether quant.fold_batch_norm applies
+  // Kinds of trials that the scheme quantizes: with quantizers in the graph while it trains, or a
+  // trained network.
+  bool while_training = false;
+  bool after_training = false;
   // `graph` is the network after the passes. Throws ConfigError for a layer rule that matches
   // nothing or a setting that the network cannot have.
   SitePlan (*plan)(const graph::Graph& graph, const config::QuantConfig& quant) = nullptr;
 };
 
 const Registry<Scheme>& schemes();
+
+// Throws ConfigError, "kind = …" first, where `kind` is not what the scheme quantizes in.
+void check_kind(config::TrialKind kind, const config::QuantConfig& quant);
 
 // `graph` after the passes that a configuration asks for. Throws ConfigError for an unknown scheme.
 graph::Folding apply_passes(const graph::Graph& graph, const config::QuantConfig& quant);

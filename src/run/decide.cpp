@@ -35,9 +35,9 @@ Decision decide_one(const sweep::PlannedTrial& trial, const store::TrialState& s
       return out;
     }
   }
-  if (!trial.unavailable.empty() || !trial.needs.empty()) {
+  if (!trial.needs.empty()) {
     out.action = Action::blocked;
-    out.reason = trial.unavailable.empty() ? "needs files that are not there" : trial.unavailable;
+    out.reason = "needs files that are not there";
     return out;
   }
   if (state.status == store::Status::ok) return out;

@@ -9,10 +9,20 @@ namespace bitsweep::sweep {
 namespace {
 
 double operations(const PlannedTrial& trial) {
-  return static_cast<double>(trial.macs) * static_cast<double>(trial.images);
+  return static_cast<double>(trial.macs) * static_cast<double>(trial.passes);
 }
 
 }  // namespace
+
+std::int64_t image_passes(const config::TrialConfig& trial, const ImagesRead& read) {
+  if (trial.kind != config::TrialKind::train) return read.train + read.test;
+  const config::TrainConfig& train = trial.train;
+  std::int64_t trained = train.epochs * read.train;
+  if (train.max_steps) trained = std::min(trained, *train.max_steps * train.batch_size);
+  const std::int64_t epochs = read.train > 0 ? (trained + read.train - 1) / read.train : 0;
+  const std::int64_t evaluations = train.eval_every > 0 ? epochs / train.eval_every : 0;
+  return kPassesOfATrainedImage * trained + std::max<std::int64_t>(evaluations, 1) * read.test;
+}
 
 void estimate_costs(Plan& plan, std::span<const std::optional<double>> past_seconds) {
   BITSWEEP_CHECK(past_seconds.empty() || past_seconds.size() == plan.trials.size(),
@@ -34,7 +44,7 @@ void estimate_costs(Plan& plan, std::span<const std::optional<double>> past_seco
     PlannedTrial& trial = plan.trials[i];
     if (!past_seconds.empty() && past_seconds[i]) {
       trial.cost = Cost{*past_seconds[i], true};
-    } else if (trial.unavailable.empty() && operations(trial) > 0) {
+    } else if (operations(trial) > 0) {
       trial.cost = Cost{operations(trial) / rate, false};
     }
   }

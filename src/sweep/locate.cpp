@@ -88,8 +88,7 @@ ImagesRead images_read(const data::Dataset& dataset, const config::TrialConfig& 
   const config::CalibrationConfig& calibration = trial.quant.calibration;
   if (trial.kind == config::TrialKind::train) {
     out.train = limit(trial.data.train_images, dataset.train);
-  } else if (trial.quant.scheme != "none" && calibration.source == "train" &&
-             calibration.statistics == config::Statistics::calibrated) {
+  } else if (config::calibrates(trial) && calibration.source == "train") {
     // Drawn at random they may lie anywhere among the training images.
     out.train = limit(trial.data.train_images, dataset.train);
     if (calibration.order == "first" && !is_whole)

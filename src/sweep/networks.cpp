@@ -70,6 +70,7 @@ const Network& Networks::check(const config::Settings& settings, const config::T
       fmt::format("{} {} {} {} {}", model.name, model.shortcut, model.post_add_relu,
                   model.num_classes.value_or(0), dataset.name);
   try {
+    quant::check_kind(trial.kind, trial.quant);
     auto it = networks_.find(key);
     if (it == networks_.end()) it = networks_.emplace(key, build(settings, trial, dataset)).first;
     check_quantization(it->second, settings, trial.quant);

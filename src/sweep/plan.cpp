@@ -12,6 +12,7 @@
 #include "data/dataset.h"
 #include "models/model.h"
 #include "quant/scheme.h"
+#include "sweep/cost.h"
 #include "sweep/fingerprint.h"
 #include "sweep/locate.h"
 #include "sweep/networks.h"
@@ -112,9 +113,6 @@ class Planner {
       const PlannedTrial& stage = plan_.trials[position];
       digests["model.weights"] = stage.identity.key;
       trial.waits_for = stage.identity.key;
-      if (!stage.unavailable.empty()) {
-        trial.unavailable = fmt::format("it waits for {}, and {}", stage.name, stage.unavailable);
-      }
     } else if (weights->starts_with(kTrial)) {
       const std::string id = weights->substr(kTrial.size());
       const auto key = context_.find_trial ? context_.find_trial(id) : std::nullopt;
@@ -165,19 +163,11 @@ class Planner {
   }
 
   void check_trial(PlannedTrial& trial, const data::Dataset& dataset) {
-    if (!trial.stage.empty()) {
-      // What a later version will do does not stop the trials that need it from being planned.
-      try {
-        config::check_available(trial.settings);
-      } catch (const ConfigError& error) {
-        trial.unavailable = error.what();
-        return;
-      }
-    }
     const auto [it, is_new] = checked_.try_emplace(fingerprint(trial.settings, checked_keys()));
     if (is_new) it->second = check_settings(trial.settings, dataset);
     trial.macs = it->second.macs;
     trial.images = it->second.images;
+    trial.passes = it->second.passes;
     trial.needs.insert(trial.needs.end(), it->second.needs.begin(), it->second.needs.end());
   }
 
@@ -185,6 +175,7 @@ class Planner {
   struct Checked {
     std::int64_t macs = 0;
     std::int64_t images = 0;
+    std::int64_t passes = 0;
     std::vector<std::size_t> needs;
   };
 
@@ -192,7 +183,10 @@ class Planner {
     const config::TrialConfig trial = config::to_trial(settings);
     check_image_counts(settings, trial, dataset);
     const ImagesRead read = images_read(dataset, trial);
-    Checked out{networks_.check(settings, trial, dataset).macs, read.train + read.test, {}};
+    Checked out{networks_.check(settings, trial, dataset).macs,
+                read.train + read.test,
+                image_passes(trial, read),
+                {}};
     if (trial.kind == config::TrialKind::ptq && trial.model.weights.empty()) {
       out.needs.push_back(need("model.weights",
                                "it is not set, and post-training quantization starts from trained "
@@ -214,10 +208,13 @@ class Planner {
     };
     check("data.train_images", trial.data.train_images.value_or(0), dataset.train.images());
     check("data.test_images", trial.data.test_images.value_or(0), dataset.test.images());
-    const config::CalibrationConfig& calibration = trial.quant.calibration;
-    if (trial.quant.scheme == "none" || calibration.statistics != config::Statistics::calibrated) {
-      return;
+    if (trial.kind == config::TrialKind::train) {
+      const std::int64_t there =
+          trial.data.train_images.value_or(dataset.train.images());  // one at least trains
+      check("data.validation_images", trial.data.validation_images.value_or(0), there - 1);
     }
+    if (!config::calibrates(trial)) return;
+    const config::CalibrationConfig& calibration = trial.quant.calibration;
     const bool on_train = calibration.source == "train";
     check("quant.calibration.images", calibration.images,
           (on_train ? dataset.train : dataset.test).images());
@@ -292,7 +289,6 @@ nlohmann::json plan_to_json(const Plan& plan) {
     row["group"] = trial.group;
     row["stage"] = trial.stage.empty() ? json() : json(trial.stage);
     row["waits_for"] = trial.waits_for.empty() ? json() : json(trial.waits_for);
-    row["unavailable"] = trial.unavailable.empty() ? json() : json(trial.unavailable);
     row["unused"] = trial.identity.unused_keys;
     row["merged"] = trial.merged;
     row["images"] = trial.images;

@@ -39,11 +39,11 @@ struct PlannedTrial : Point {
   std::map<std::string, std::string> paths;  // configuration key → absolute path on this machine
   std::string stage;                // the [[stage]] that this trial is; "" an ordinary trial
   std::string waits_for;            // key of the stage's trial whose weights it takes; "" none
-  std::string unavailable;          // why this version cannot run it: one sentence; "" it can
   std::vector<std::string> merged;  // names of equal points that this trial stands for, too
   std::vector<std::size_t> needs;   // positions in Plan::needs
   std::int64_t macs = 0;            // of one image; 0 where unknown
-  std::int64_t images = 0;          // that it evaluates and calibrates with
+  std::int64_t images = 0;          // that it reads: training, calibration and test
+  std::int64_t passes = 0;          // of one image through the network (image_passes)
   std::optional<Cost> cost;
 };
 

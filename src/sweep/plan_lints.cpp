@@ -136,7 +136,7 @@ void lint_trials(const SweepFile& sweep, const std::vector<PlannedTrial>& trials
   lint_where(
       "selected_on_test",
       [&](const PlannedTrial& trial) { return says(trial, select, "best_test"); },
-      "pick their checkpoint by test accuracy (train.select = \"best_test\")");
+      "report the best epoch picked on the test set (train.select = \"best_test\")");
   const config::KeyIndex scheme = key("quant.scheme");
   const config::KeyIndex preset = key("quant.preset");
   const config::KeyIndex first = key("quant.sites.first_weight_bits");

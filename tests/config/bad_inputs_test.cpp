@@ -74,7 +74,7 @@ TEST_CASE("an unknown word is refused with the valid ones and the nearest") {
   check_refused({"kind = \"trian\"", {"x.toml:1:8: ", "did you mean \"train\"?"}});
 }
 
-TEST_CASE("numbers of training and batches are checked though training is for later") {
+TEST_CASE("numbers of training and batches are checked whatever the kind") {
   check_refused({"train.lr = -0.1", {"x.toml:1:12: ", "train.lr = -0.1", "of at least 0"}});
   check_refused({"train.lr = nan", {"x.toml:1:12: ", "train.lr = nan"}});
   check_refused({"train.lr = inf", {"x.toml:1:12: ", "train.lr = inf"}});

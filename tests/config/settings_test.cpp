@@ -95,8 +95,8 @@ TEST_CASE("what a later version will do is refused with its place and what there
     const char* message;
   };
   const Case cases[] = {
-      {"kind = \"train\"",
-       "x.toml:1:8: kind = \"train\" is not available in this version; available: ptq"},
+      {"kind = \"analysis\"",
+       "x.toml:1:8: kind = \"analysis\" is not available in this version; available: ptq, train"},
       {"quant.activation.clipping = \"laplace\"",
        "is not available in this version; available: none"},
       {"quant.activation.clipping = \"std:2\"", "is not available in this version"},

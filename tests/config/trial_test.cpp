@@ -127,7 +127,7 @@ TEST_CASE("a trial without a model or a data set is refused by the key's name") 
 }
 
 TEST_CASE("what is not available yet does not become a trial") {
-  CHECK(contains(config_error([] { to_trial(settings_of(kNames + "kind = \"train\"\n")); }),
+  CHECK(contains(config_error([] { to_trial(settings_of(kNames + "kind = \"analysis\"\n")); }),
                  "not available in this version"));
 }
 
