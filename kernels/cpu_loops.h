@@ -13,6 +13,7 @@
 #include "kernels/optimizer_math.h"
 #include "kernels/philox_math.h"
 #include "kernels/softmax_loss_math.h"
+#include "kernels/weight_quantizer_math.h"
 
 namespace bitsweep::kernels {
 

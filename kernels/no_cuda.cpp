@@ -5,6 +5,7 @@
 #include "kernels/min_max.h"
 #include "kernels/optimizer.h"
 #include "kernels/softmax_loss.h"
+#include "kernels/weight_quantizer.h"
 
 namespace bitsweep::kernels {
 namespace {
@@ -47,6 +48,18 @@ void adam_step_cuda(float*, float*, float*, const float*, std::int64_t, const Ad
 }
 void softmax_loss_cuda(const float*, const std::int32_t*, std::int64_t, std::int64_t, double,
                        float*, LossSum*, Stream) {
+  refuse();
+}
+void quantize_weights_cuda(const float*, float*, double*, std::int64_t, const WeightQuantizer&,
+                           WeightQuantizerState*, Stream) {
+  refuse();
+}
+void quantize_weights_backward_cuda(const float*, const double*, const float*, float*, std::int64_t,
+                                    const WeightQuantizer&, const WeightQuantizerState*, Stream) {
+  refuse();
+}
+void weight_codes_cuda(const double*, std::int32_t*, std::int64_t, const WeightQuantizer&,
+                       const WeightQuantizerState*, Stream) {
   refuse();
 }
 

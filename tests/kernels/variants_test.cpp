@@ -10,6 +10,7 @@
 #include "kernels/moments.h"
 #include "kernels/optimizer.h"
 #include "kernels/softmax_loss.h"
+#include "kernels/weight_quantizer.h"
 
 using namespace bitsweep::kernels;
 using namespace bitsweep::kernels::testing;
@@ -172,6 +173,48 @@ TEST_CASE("every instruction set finds the same loss", "[kernels][variants]") {
     CHECK(got.correct == expected.correct);
     CHECK(same_bits(grad, expected_grad));
   }
+}
+
+TEST_CASE("every instruction set quantizes weights to the same bits", "[kernels][variants]") {
+  struct Weights {
+    std::vector<float> w_q, grad;
+    std::vector<double> tanh_w;
+    std::vector<std::int32_t> codes;
+    std::vector<WeightQuantizerState> state;
+  };
+  const auto compute = [](InstructionSet set, const std::vector<float>& w,
+                          const WeightQuantizer& quantizer) {
+    const Forced forced(set);
+    const auto n = static_cast<std::int64_t>(w.size());
+    Weights out{std::vector<float>(w.size()), std::vector<float>(w.size()),
+                std::vector<double>(w.size()), std::vector<std::int32_t>(w.size()),
+                std::vector<WeightQuantizerState>(1)};
+    quantize_weights_cpu(w.data(), out.w_q.data(), out.tanh_w.data(), n, quantizer,
+                         out.state.data());
+    quantize_weights_backward_cpu(w.data(), out.tanh_w.data(), out.w_q.data(), out.grad.data(), n,
+                                  quantizer, out.state[0]);
+    weight_codes_cpu(out.tanh_w.data(), out.codes.data(), n, quantizer, out.state[0]);
+    return out;
+  };
+  const WeightQuantizer quantizer{
+      GENERATE(WeightQuantizerKind::tanh_symmetric, WeightQuantizerKind::dorefa),
+      GENERATE(range(1, 17))};
+  for (const std::int64_t size : kSizes)
+    for (const float step : {0.02f, 0.4f}) {
+      auto w = inputs(size, step, static_cast<unsigned>(size));
+      for (float& v : w)
+        if (v != v) v = 0.5f * step;  // NaN is NaN everywhere, but its bits are the processor's
+      const Weights reference = compute(InstructionSet::baseline, w, quantizer);
+      for (const InstructionSet set : available_instruction_sets()) {
+        CAPTURE(name(set), size, quantizer.bits);
+        const Weights out = compute(set, w, quantizer);
+        CHECK(same_bits(out.w_q, reference.w_q));
+        CHECK(same_bits(out.tanh_w, reference.tanh_w));
+        CHECK(same_bits(out.codes, reference.codes));
+        CHECK(same_bits(out.state, reference.state));
+        CHECK(same_bits(out.grad, reference.grad));
+      }
+    }
 }
 
 TEST_CASE("the strongest available instruction set is used unless one is forced",
