@@ -19,6 +19,14 @@ TEST_CASE("a drawn order is a permutation that seed and stream decide") {
   }
 }
 
+TEST_CASE("every epoch has an order of its own, whichever was drawn before") {
+  const auto third = epoch_order(1000, 5, 3);
+  CHECK(epoch_order(1000, 5, 4) != third);
+  CHECK(epoch_order(1000, 6, 3) != third);
+  CHECK(epoch_order(1000, 5, 3) == third);
+  CHECK(third == drawn_order(1000, 5, OrderStream::training, 3));
+}
+
 TEST_CASE("the head of a drawn order prefers no end of the file") {
   const std::vector<std::int64_t> order = drawn_order(10000, 1, OrderStream::calibration);
   const auto low =
