@@ -1,16 +1,12 @@
-#include "core/error.h"
+#include "core/check.h"
 #include "train/schedule.h"
 
 namespace bitsweep::train {
 namespace {
 
 double rate(const config::TrainConfig& config, const Position& position) {
-  if (config.rates.size() != config.milestones.size()) {
-    throw ConfigError(
-        fmt::format("train.rates has {} values and train.milestones {}: expected one "
-                    "rate from each milestone on",
-                    config.rates.size(), config.milestones.size()));
-  }
+  BITSWEEP_CHECK(config.rates.size() == config.milestones.size(), "{} rates, {} milestones",
+                 config.rates.size(), config.milestones.size());
   double current = config.lr;
   for (std::size_t i = 0; i < config.rates.size(); ++i) {
     if (position.epoch >= static_cast<double>(config.milestones[i])) current = config.rates[i];
