@@ -30,4 +30,8 @@ graph::Graph build_model(const config::ModelConfig& config, std::int64_t num_cla
   return model.build(config, config.num_classes.value_or(num_classes));
 }
 
+Initialization initialization(const config::ModelConfig& config) {
+  return models().get(config.name).initialization(config);
+}
+
 }  // namespace bitsweep::models

@@ -9,6 +9,7 @@
 #include "config/trial.h"
 #include "core/registry.h"
 #include "graph/graph.h"
+#include "models/initialization.h"
 
 namespace bitsweep::models {
 
@@ -28,6 +29,8 @@ struct Model {
   std::vector<ModelOption> options;
   // Use build_model(): it checks the options first.
   graph::Graph (*build)(const config::ModelConfig& config, std::int64_t num_classes) = nullptr;
+  // How its source begins; it may depend on the options.
+  Initialization (*initialization)(const config::ModelConfig& config) = nullptr;
 };
 
 const Registry<Model>& models();
@@ -36,5 +39,8 @@ const Registry<Model>& models();
 // Throws ConfigError for an unknown name, an option that the network does not offer or a value that
 // is none of its choices.
 graph::Graph build_model(const config::ModelConfig& config, std::int64_t num_classes);
+
+// How the values of the network that `config` names begin. Throws ConfigError for an unknown name.
+Initialization initialization(const config::ModelConfig& config);
 
 }  // namespace bitsweep::models

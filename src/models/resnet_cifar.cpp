@@ -120,6 +120,15 @@ Graph build(const config::ModelConfig& config, std::int64_t num_classes) {
   return g;
 }
 
+// Shortcut "A": akamaster's _weights_init, Kaiming-normal for every weight; biases are PyTorch's.
+// Shortcut "B": facts A.3, Kaiming-uniform convolutions; nothing is said of the classifier, whose
+// values are then PyTorch's.
+Initialization initial(const config::ModelConfig& config) {
+  if (config.shortcut == "B") return {.convolution = {.weight = WeightRule::kaiming_uniform}};
+  return {.convolution = {.weight = WeightRule::kaiming_normal_fan_in},
+          .linear = {.weight = WeightRule::kaiming_normal_fan_in}};
+}
+
 template <int kBlocksPerStage>
 Model resnet() {
   const int depth = 6 * kBlocksPerStage + 2;
@@ -134,7 +143,8 @@ Model resnet() {
                   {"post_add_relu",
                    {"true", "false"},
                    "false: no ReLU after the additions, as document 002's full-precision net"}},
-      .build = build<kBlocksPerStage>};
+      .build = build<kBlocksPerStage>,
+      .initialization = initial};
 }
 
 }  // namespace

@@ -81,6 +81,12 @@ Graph build(const config::ModelConfig& config, std::int64_t num_classes) {
   return g;
 }
 
+// Facts A.1, "Init".
+Initialization initial(const config::ModelConfig&) {
+  return {.convolution = {.weight = WeightRule::kaiming_normal_fan_out, .bias = BiasRule::zero},
+          .linear = {.weight = WeightRule::normal, .deviation = 0.001, .bias = BiasRule::zero}};
+}
+
 }  // namespace
 
 void register_toynet(Registry<Model>& registry) {
@@ -89,7 +95,8 @@ void register_toynet(Registry<Model>& registry) {
                 .source = "document 002 (facts A.1)",
                 .input = {3, 32, 32},
                 .options = {},
-                .build = build});
+                .build = build,
+                .initialization = initial});
 }
 
 }  // namespace bitsweep::models

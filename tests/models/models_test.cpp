@@ -122,3 +122,13 @@ TEST_CASE("every registered network builds with its defaults and says where it c
     CHECK(g.num_classes() == 7);
   }
 }
+
+TEST_CASE("every network says how its values begin") {
+  for (const Model& entry : bitsweep::models::models().entries()) {
+    CAPTURE(entry.name);
+    CHECK(entry.initialization != nullptr);
+  }
+  CHECK(initialization(model("resnet20", "B")).convolution.weight == WeightRule::kaiming_uniform);
+  CHECK(initialization(model("resnet20")).convolution.weight == WeightRule::kaiming_normal_fan_in);
+  CHECK_THROWS_AS(initialization(model("resnet21")), ConfigError);
+}
