@@ -4,10 +4,13 @@
 
 #include <cstdint>
 
+#include "kernels/clamp_quantize_math.h"
 #include "kernels/cpu.h"
 #include "kernels/fake_quantize_math.h"
 #include "kernels/fused_layer.h"
+#include "kernels/gradient_quantizer_math.h"
 #include "kernels/layout.h"
+#include "kernels/learned_scale_math.h"
 #include "kernels/min_max_math.h"
 #include "kernels/moments.h"
 #include "kernels/optimizer_math.h"

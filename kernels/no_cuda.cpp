@@ -2,6 +2,8 @@
 #include "kernels/device.h"
 #include "kernels/error.h"
 #include "kernels/fake_quantize.h"
+#include "kernels/gradient_quantizer.h"
+#include "kernels/learned_scale.h"
 #include "kernels/min_max.h"
 #include "kernels/optimizer.h"
 #include "kernels/softmax_loss.h"
@@ -60,6 +62,21 @@ void quantize_weights_backward_cuda(const float*, const double*, const float*, f
 }
 void weight_codes_cuda(const double*, std::int32_t*, std::int64_t, const WeightQuantizer&,
                        const WeightQuantizerState*, Stream) {
+  refuse();
+}
+void learned_scale_backward_cuda(const float*, const float*, float*, const ChannelLayout&,
+                                 const AffineGrid*, Rounding, double, double*, double*, Stream) {
+  refuse();
+}
+void max_abs_grids_cuda(const float*, const ChannelLayout&, int, MaxAbs*, AffineGrid*, Stream) {
+  refuse();
+}
+void max_abs_backward_cuda(const float*, const float*, float*, const ChannelLayout&, const MaxAbs*,
+                           const AffineGrid*, Stream) {
+  refuse();
+}
+void quantize_gradients_cuda(const float*, float*, const RandomStream&, const ChannelLayout&,
+                             const MinMax*, const GradientQuantizer&, Stream) {
   refuse();
 }
 

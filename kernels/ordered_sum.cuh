@@ -20,7 +20,9 @@ __device__ double ordered_sum_by_block(std::int64_t n, double (&lanes)[kSumLanes
     if (lane < half) lanes[lane] += lanes[lane + half];
   }
   __syncthreads();
-  return lanes[0];
+  const double total = lanes[0];
+  __syncthreads();  // before the next sum overwrites it
+  return total;
 }
 
 }  // namespace bitsweep::kernels

@@ -12,13 +12,15 @@ inline constexpr int kSumLanes = 1024;  // the threads of one CUDA block
 // Σ term(i) for i in [0, n). Inlined like a formula (kernels/formula.h).
 template <class Term>
 [[gnu::always_inline]] inline double ordered_sum(std::int64_t n, Term term) {
+  int used = kSumLanes;  // lanes without an element would only add zeros
+  while (used > 1 && used / 2 >= n) used /= 2;
   double lanes[kSumLanes];
-  for (int lane = 0; lane < kSumLanes; ++lane) lanes[lane] = 0.0;
+  for (int lane = 0; lane < used; ++lane) lanes[lane] = 0.0;
   std::int64_t i = 0;
   for (; i + kSumLanes <= n; i += kSumLanes)
     for (int lane = 0; lane < kSumLanes; ++lane) lanes[lane] += term(i + lane);
   for (int lane = 0; i < n; ++i, ++lane) lanes[lane] += term(i);
-  for (int half = kSumLanes / 2; half > 0; half /= 2)
+  for (int half = used / 2; half > 0; half /= 2)
     for (int lane = 0; lane < half; ++lane) lanes[lane] += lanes[lane + half];
   return lanes[0];
 }
