@@ -8,7 +8,9 @@
 #include <sstream>
 
 #include "cases.h"
+#include "kernels/optimizer.h"
 #include "kernels/range_math.h"
+#include "kernels/softmax_loss.h"
 
 using namespace bitsweep::kernels;
 using namespace bitsweep::kernels::testing;
@@ -65,6 +67,15 @@ float number(const std::string& text) {
   INFO("'" << text << "' is a number");
   REQUIRE((!text.empty() && *end == '\0'));
   return value;
+}
+
+// "0.25, -0.25"
+std::vector<float> numbers(const std::string& text) {
+  std::vector<float> out;
+  std::stringstream stream(text);
+  for (std::string part; std::getline(stream, part, ',');)
+    out.push_back(number(part.substr(part.find_first_not_of(' '))));
+  return out;
 }
 
 // "-8…7"
@@ -135,5 +146,61 @@ TEST_CASE("every grid on the numerics page follows from its range", "[kernels][p
     CHECK(grid.zero_point == number(row.at("zero point")));
     CHECK(std::pair<int, int>(grid.qmin, grid.qmax) == codes(row.at("codes")));
     CHECK(grid.origin == number(row.at("origin")));
+  }
+}
+
+TEST_CASE("every optimizer step on the numerics page comes out as written", "[kernels][page]") {
+  const auto sgd_steps = examples("optimizer");
+  CHECK(sgd_steps.size() >= 5);
+  for (const auto& [line, row] : sgd_steps) {
+    CAPTURE(line);
+    const bool nesterov = row.at("optimizer") == "nesterov";
+    CHECK((nesterov || row.at("optimizer") == "sgd"));
+    float p = number(row.at("p")), m = number(row.at("m"));
+    const float g = number(row.at("g")), lr = number(row.at("lr"));
+    sgd_step_cpu(&p, &m, &g, 1,
+                 {.momentum = number(row.at("momentum")),
+                  .weight_decay = number(row.at("decay")),
+                  .nesterov = nesterov},
+                 &lr);
+    CHECK(m == number(row.at("new m")));
+    CHECK(p == number(row.at("new p")));
+  }
+  const auto adam_steps = examples("t");
+  CHECK(adam_steps.size() >= 4);
+  for (const auto& [line, row] : adam_steps) {
+    CAPTURE(line);
+    float p = number(row.at("p")), m = number(row.at("m")), v = number(row.at("v"));
+    const float g = number(row.at("g")), lr = number(row.at("lr"));
+    const std::int64_t step = std::stoll(row.at("t"));
+    adam_step_cpu(&p, &m, &v, &g, 1,
+                  {.beta1 = std::stod(row.at("beta1")),
+                   .beta2 = std::stod(row.at("beta2")),
+                   .weight_decay = std::stod(row.at("decay"))},
+                  &lr, &step);
+    CHECK(m == number(row.at("new m")));
+    CHECK(v == number(row.at("new v")));
+    CHECK(p == number(row.at("new p")));
+  }
+}
+
+TEST_CASE("every loss on the numerics page comes out as written", "[kernels][page]") {
+  const auto all = examples("logits");
+  CHECK(all.size() >= 6);
+  constexpr double kSixDecimals = 0.6e-6;  // half of the last digit written, and float32 logits
+  for (const auto& [line, row] : all) {
+    CAPTURE(line);
+    const auto logits = numbers(row.at("logits"));
+    const auto expected = numbers(row.at("gradient"));
+    const std::int32_t label = std::stoi(row.at("label"));
+    std::vector<float> gradient(logits.size());
+    REQUIRE(expected.size() == logits.size());
+    LossSum sum{};
+    softmax_loss_cpu(logits.data(), &label, 1, static_cast<std::int64_t>(logits.size()),
+                     std::stod(row.at("smoothing")), gradient.data(), &sum);
+    CHECK(std::abs(sum.loss - std::stod(row.at("loss"))) < kSixDecimals);
+    CHECK((sum.correct == 1 ? "yes" : "no") == row.at("right"));
+    for (std::size_t k = 0; k < logits.size(); ++k)
+      CHECK(std::abs(gradient[k] - expected[k]) < kSixDecimals);
   }
 }
