@@ -45,8 +45,8 @@ BITSWEEP_FORMULA LossSum softmax_loss_row(const float* logits, std::int32_t labe
   double total = 0.0;
   for (std::int64_t k = 0; k < classes; ++k) total += exp(static_cast<double>(logits[k]) - shift);
   const double log_total = shift + log(total);
-  const double share = smoothing / static_cast<double>(classes);
   const double count = static_cast<double>(classes);
+  const double share = smoothing / count;
   const bool known = label >= 0 && label < classes;
   const double target = known ? static_cast<double>(logits[label]) : NAN;
   if (grad != nullptr) {
