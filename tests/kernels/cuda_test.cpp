@@ -1,11 +1,10 @@
 // The CUDA kernels against the CPU, bit for bit.
-#include <cuda_runtime.h>
-
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/generators/catch_generators_range.hpp>
 
 #include "cases.h"
+#include "device_array.h"
 #include "kernels/device.h"
 #include "kernels/min_max.h"
 #include "kernels/optimizer.h"
@@ -15,30 +14,6 @@ using namespace bitsweep::kernels;
 using namespace bitsweep::kernels::testing;
 
 namespace {
-
-// An array in device memory, as large as `host` and with its content.
-template <class T>
-class DeviceArray {
- public:
-  explicit DeviceArray(const std::vector<T>& host) : size_(host.size()) {
-    REQUIRE(cudaMalloc(&data_, size_ * sizeof(T)) == cudaSuccess);
-    REQUIRE(cudaMemcpy(data_, host.data(), size_ * sizeof(T), cudaMemcpyDefault) == cudaSuccess);
-  }
-  DeviceArray(const DeviceArray&) = delete;
-  DeviceArray& operator=(const DeviceArray&) = delete;
-  ~DeviceArray() { cudaFree(data_); }
-
-  T* get() const { return static_cast<T*>(data_); }
-  std::vector<T> host() const {
-    std::vector<T> out(size_);
-    REQUIRE(cudaMemcpy(out.data(), data_, size_ * sizeof(T), cudaMemcpyDefault) == cudaSuccess);
-    return out;
-  }
-
- private:
-  void* data_ = nullptr;
-  std::size_t size_;
-};
 
 const std::vector<ChannelLayout> kLayouts{{1, 1, 1}, {1, 1, 31},  {1, 1, 33},    {1, 1, 1 << 20},
                                           {2, 3, 5}, {4, 64, 49}, {1, 70000, 2}, {3, 5, 257}};

@@ -5,7 +5,10 @@
 #include <cstring>
 
 #include "cases.h"
+#include "kernels/clamp_quantize.h"
 #include "kernels/cpu.h"
+#include "kernels/gradient_quantizer.h"
+#include "kernels/learned_scale.h"
 #include "kernels/min_max.h"
 #include "kernels/moments.h"
 #include "kernels/optimizer.h"
@@ -215,6 +218,62 @@ TEST_CASE("every instruction set quantizes weights to the same bits", "[kernels]
         CHECK(same_bits(out.grad, reference.grad));
       }
     }
+}
+
+TEST_CASE("every instruction set gives learned scales, clamps and gradients the same bits",
+          "[kernels][variants]") {
+  struct Learned {
+    std::vector<float> grad_x, grad_w, clamped, grad_clamped, gradients;
+    std::vector<double> sums;  // of scale, zero point, α
+    std::vector<std::int32_t> codes;
+  };
+  const auto compute = [](InstructionSet set, const std::vector<float>& x,
+                          const std::vector<float>& grad, const ChannelLayout& layout, int bits) {
+    const Forced forced(set);
+    Learned out{
+        grad, grad, x, grad, grad, std::vector<double>(5), std::vector<std::int32_t>(x.size())};
+    const std::vector<AffineGrid> grids{unsigned_grid(0.07f, bits), signed_grid(0.1f, bits)};
+    learned_scale_backward_cpu(x.data(), out.grad_x.data(), out.grad_x.data(), layout, grids.data(),
+                               {}, 0.5, out.sums.data(), out.sums.data() + 2);
+    std::vector<MaxAbs> max_abs(2);
+    std::vector<AffineGrid> own_grids(2);
+    max_abs_grids_cpu(x.data(), layout, bits, max_abs.data(), own_grids.data());
+    max_abs_backward_cpu(x.data(), out.grad_w.data(), out.grad_w.data(), layout, max_abs.data(),
+                         own_grids.data());
+    const ClampQuantizer quantizer{ClampQuantizerKind::mpact, bits};
+    clamp_quantize_cpu(out.clamped.data(), out.clamped.data(), out.codes.data(), layout.size(),
+                       quantizer, 0.3f);
+    clamp_quantize_backward_cpu(x.data(), out.grad_clamped.data(), out.grad_clamped.data(),
+                                layout.size(), quantizer, 0.3f, &out.sums[4]);
+    std::vector<MinMax> extremes(2);
+    min_max_cpu(grad.data(), layout, extremes.data());
+    quantize_gradients_cpu(out.gradients.data(), out.gradients.data(), RandomStream{1, 2, 3},
+                           layout, extremes.data(), {bits, true});
+    return out;
+  };
+  const auto finite_inputs = [](std::int64_t n, unsigned seed) {
+    auto x = inputs(n, 0.07f, seed);
+    for (float& v : x) v = std::fabs(v) < 100.0f ? v : 0.05f;
+    return x;
+  };
+  const int bits = GENERATE(range(2, 9));
+  for (const std::int64_t size : kSizes) {
+    const ChannelLayout layout{size % 3 + 1, 2, size};
+    const auto x = finite_inputs(layout.size(), static_cast<unsigned>(size));
+    const auto grad = finite_inputs(layout.size(), static_cast<unsigned>(size) + 1);
+    const Learned reference = compute(InstructionSet::baseline, x, grad, layout, bits);
+    for (const InstructionSet set : available_instruction_sets()) {
+      CAPTURE(name(set), size, bits);
+      const Learned out = compute(set, x, grad, layout, bits);
+      CHECK(same_bits(out.grad_x, reference.grad_x));
+      CHECK(same_bits(out.grad_w, reference.grad_w));
+      CHECK(same_bits(out.clamped, reference.clamped));
+      CHECK(same_bits(out.grad_clamped, reference.grad_clamped));
+      CHECK(same_bits(out.gradients, reference.gradients));
+      CHECK(same_bits(out.sums, reference.sums));
+      CHECK(same_bits(out.codes, reference.codes));
+    }
+  }
 }
 
 TEST_CASE("the strongest available instruction set is used unless one is forced",
