@@ -67,7 +67,7 @@ void describe_model(const models::Model& model, const Options& options) {
 
 void describe_key(const config::Key& key) {
   fmt::print("{}: {}\ntakes {}\n", key.name, key.doc, config::expected(key));
-  fmt::print("default {}\n", key.fallback.is_set() ? config::format_value(key.fallback) : "(unset)");
+  fmt::print("default {}\n", key.fallback.is_set() ? config::default_text(key) : "(unset)");
   if (!key.used_when.empty()) fmt::print("used when {}\n", key.used_when);
   if (key.later) std::puts("not available in this version");
   if (!key.later_words.empty()) {

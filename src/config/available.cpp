@@ -10,12 +10,23 @@
 namespace bitsweep::config {
 namespace {
 
-void check_word(const Key& key, const Value& value, const Place& place) {
+bool holds(const std::vector<std::string>& words, const std::string& word) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+void check_word(const Key& key, const Value& value, const std::string& scheme, const Place& place) {
   const auto* word = value.as<std::string>();
   if (word == nullptr || key.later_words.empty()) return;
-  if (std::find(key.words.begin(), key.words.end(), *word) != key.words.end()) return;
-  throw ConfigError(fmt::format("{}: {} = \"{}\" is not available in this version; available: {}",
-                                place, key.name, *word, join(key.words, ", ")));
+  const SchemeWords* under = words_under(key, scheme);
+  const std::vector<std::string>& words = under ? under->words : key.words;
+  if (holds(words, *word)) return;
+  const std::string said = fmt::format("{}: {} = \"{}\"", place, key.name, *word);
+  if (under && !holds(under->later_words, *word)) {
+    throw ConfigError(fmt::format("{} is none of scheme '{}'; expected one of {}", said, scheme,
+                                  join(words, ", ")));
+  }
+  throw ConfigError(
+      fmt::format("{} is not available in this version; available: {}", said, join(words, ", ")));
 }
 
 }  // namespace
@@ -28,6 +39,7 @@ void check_available(const Settings& settings) {
     }
     return out;
   }();
+  const std::string& scheme = *settings.get("quant.scheme").as<std::string>();
   for (const KeyIndex position : restricted) {
     if (!settings.is_explicit(position)) continue;
     const Key& key = schema()[position];
@@ -36,11 +48,11 @@ void check_available(const Settings& settings) {
                                     settings.place_of(key.name), key.name,
                                     format_value(settings.get(position))));
     }
-    check_word(key, settings.get(position), settings.place_of(key.name));
+    check_word(key, settings.get(position), scheme, settings.place_of(key.name));
   }
   for (const LayerRule& rule : settings.layers) {
     for (const auto& [name, value] : rule.overrides) {
-      check_word(schema()[require_key("quant." + name, rule.place)], value, rule.place);
+      check_word(schema()[require_key("quant." + name, rule.place)], value, scheme, rule.place);
     }
   }
 }

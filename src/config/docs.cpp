@@ -79,8 +79,8 @@ std::string sentence(std::string text) {
 
 std::string row(const Key& key) {
   return fmt::format("| `{}` | {} | {} | {} | {}{}{} |\n", key.name, cell(expected(key)),
-                     key.fallback.is_set() ? code(format_value(key.fallback)) : "unset",
-                     code(key.used_when), cell(sentence(key.doc)), later(key), identity_note(key));
+                     key.fallback.is_set() ? code(default_text(key)) : "unset", code(key.used_when),
+                     cell(sentence(key.doc)), later(key), identity_note(key));
 }
 
 std::string preset_section(const Preset& preset) {

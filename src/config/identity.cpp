@@ -90,7 +90,7 @@ Identity identify(const Settings& settings, const Digests& digests) {
     }
     if (key.role == Role::nothing) continue;
     const Value& value = settings.get(position);
-    if (value == key.fallback) continue;
+    if (value == settings.fallback(position)) continue;
     append_key(text, key.name);
     switch (key.role) {
       case Role::content:

@@ -8,6 +8,7 @@ namespace bitsweep::config {
 namespace {
 
 const char* const kAciq = "quant.scheme == \"aciq\"";
+const char* const kQuantizes = "quant.scheme in [\"aciq\", \"dorefa_pact\"]";
 const char* const kCalibrated =
     "quant.scheme == \"aciq\" and quant.calibration.statistics == \"calibrated\"";
 const char* const kDynamic =
@@ -116,12 +117,13 @@ void add_tensor(std::vector<Key>& keys, const std::string& tensor, const char* g
                   .type = Type::integer,
                   .fallback = 8,
                   .doc = "width; `\"none\"` (or 32) leaves it in float32; a list gives one width "
-                         "per convolution and linear layer",
+                         "per convolution and linear layer or, with `dorefa_pact`, per entry of "
+                         "the network's lists (docs/quantizers.md)",
                   .min = 1,
                   .max = 16,
                   .words = {"none"},
                   .list = true,
-                  .used_when = kAciq});
+                  .used_when = kQuantizes});
   keys.push_back({.name = tensor + ".granularity",
                   .type = Type::word,
                   .fallback = granularity,
@@ -181,6 +183,23 @@ void add_tensor(std::vector<Key>& keys, const std::string& tensor, const char* g
                   .used_when = allocated});
 }
 
+// The quantizers of a tensor, scheme by scheme. Another scheme than these has the first one's
+// default, unused.
+Key quantizer_key(const std::string& tensor, std::vector<SchemeWords> by_scheme) {
+  Key key{.name = tensor + ".quantizer",
+          .type = Type::word,
+          .fallback = by_scheme.front().fallback,
+          .doc = "the grid of codes",
+          .by_scheme = std::move(by_scheme),
+          .used_when = kQuantizes};
+  for (const SchemeWords& scheme : key.by_scheme) {
+    key.words.insert(key.words.end(), scheme.words.begin(), scheme.words.end());
+    key.later_words.insert(key.later_words.end(), scheme.later_words.begin(),
+                           scheme.later_words.end());
+  }
+  return key;
+}
+
 void add_quant(std::vector<Key>& keys) {
   keys.push_back({.name = "quant.scheme",
                   .type = Type::name,
@@ -193,7 +212,7 @@ void add_quant(std::vector<Key>& keys) {
                   .doc = "a document's own settings by name; whatever is set explicitly wins",
                   .words = preset_names(),
                   .role = Role::nothing,
-                  .used_when = kAciq});
+                  .used_when = kQuantizes});
   keys.push_back({.name = "quant.fold_batch_norm",
                   .type = Type::boolean,
                   .fallback = true,
@@ -201,13 +220,9 @@ void add_quant(std::vector<Key>& keys) {
                   .used_when = kAciq});
 
   add_tensor(keys, "quant.weight", "channel");
-  keys.push_back({.name = "quant.weight.quantizer",
-                  .type = Type::word,
-                  .fallback = "affine",
-                  .doc = "the grid of codes",
-                  .words = {"affine", "symmetric"},
-                  .later_words = {"mid_tread", "kmeans"},
-                  .used_when = kAciq});
+  keys.push_back(quantizer_key(
+      "quant.weight", {{"aciq", "affine", {"affine", "symmetric"}, {"mid_tread", "kmeans"}},
+                       {"dorefa_pact", "tanh_symmetric", {"tanh_symmetric", "dorefa"}, {}}}));
   keys.push_back({.name = "quant.weight.bias_correction",
                   .type = Type::word,
                   .fallback = "none",
@@ -217,13 +232,10 @@ void add_quant(std::vector<Key>& keys) {
                   .used_when = kAciq});
 
   add_tensor(keys, "quant.activation", "tensor");
-  keys.push_back({.name = "quant.activation.quantizer",
-                  .type = Type::word,
-                  .fallback = "affine",
-                  .doc = "the grid of codes",
-                  .words = {"affine", "symmetric"},
-                  .later_words = {"mid_tread"},
-                  .used_when = kAciq});
+  keys.push_back(quantizer_key(
+      "quant.activation",
+      {{"aciq", "affine", {"affine", "symmetric"}, {"mid_tread"}},
+       {"dorefa_pact", "mpact", {"mpact", "pact", "pact_fixed", "dorefa_clamp"}, {"lsq"}}}));
   keys.push_back({.name = "quant.activation.bias_correction",
                   .type = Type::word,
                   .fallback = "none",
@@ -375,6 +387,7 @@ std::vector<Key> key_rows() {
   add_train_keys(keys);
   add_quant(keys);
   add_sites(keys);
+  add_dorefa_pact_keys(keys);
   add_calibration(keys);
   add_eval(keys);
   add_budget(keys);

@@ -1,5 +1,7 @@
 #include "config/presets.h"
 
+#include <algorithm>
+
 #include "core/check.h"
 #include "core/error.h"
 #include "core/text.h"
@@ -71,7 +73,11 @@ BoundPreset bind(const Preset& preset) {
 }  // namespace
 
 const std::vector<Preset>& presets() {
-  static const std::vector<Preset> all = {submission2019()};
+  static const std::vector<Preset> all = [] {
+    std::vector<Preset> out = {submission2019()};
+    for (Preset& preset : dorefa_pact_presets()) out.push_back(std::move(preset));
+    return out;
+  }();
   return all;
 }
 
@@ -81,16 +87,19 @@ std::vector<std::string> preset_names() {
   return out;
 }
 
+const Preset& preset_named(std::string_view name) {
+  const auto it = std::ranges::find(presets(), name, &Preset::name);
+  if (it != presets().end()) return *it;
+  throw ConfigError(unknown_name_message("preset", name, preset_names()));
+}
+
 const BoundPreset& bound_preset(std::string_view name) {
   static const std::vector<BoundPreset> bound = [] {
     std::vector<BoundPreset> out;
     for (const Preset& preset : presets()) out.push_back(bind(preset));
     return out;
   }();
-  for (std::size_t i = 0; i < bound.size(); ++i) {
-    if (presets()[i].name == name) return bound[i];
-  }
-  throw ConfigError(unknown_name_message("preset", name, preset_names()));
+  return bound[static_cast<std::size_t>(&preset_named(name) - presets().data())];
 }
 
 }  // namespace bitsweep::config

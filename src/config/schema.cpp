@@ -97,6 +97,21 @@ const std::vector<std::string>& key_names() {
   return names;
 }
 
+const SchemeWords* words_under(const Key& key, std::string_view scheme) {
+  const auto it = std::ranges::find(key.by_scheme, scheme, &SchemeWords::scheme);
+  return it == key.by_scheme.end() ? nullptr : &*it;
+}
+
+std::string default_text(const Key& key) {
+  if (!key.fallback.is_set()) return "";
+  std::string out = format_value(key.fallback);
+  for (const SchemeWords& scheme : key.by_scheme) {
+    if (scheme.fallback == key.fallback) continue;
+    out += fmt::format("; {} with scheme {}", format_value(scheme.fallback), scheme.scheme);
+  }
+  return out;
+}
+
 const Conditions& conditions() {
   static const Conditions parsed = parse_conditions();
   return parsed;

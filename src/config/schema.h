@@ -35,6 +35,14 @@ enum class Role {
   nothing,  // where to look, how long to wait
 };
 
+// What a key that several schemes share takes under one of them, and its default there.
+struct SchemeWords {
+  std::string scheme;
+  Value fallback;
+  std::vector<std::string> words;
+  std::vector<std::string> later_words;
+};
+
 // `= {}`, so that rows written with designators may leave members out without a warning.
 struct Key {
   std::string name = {};  // "quant.weight.bits"
@@ -46,9 +54,12 @@ struct Key {
   double max = std::numeric_limits<double>::infinity();   // inclusive
   std::vector<std::string> words = {};        // "std:P" stands for "std:" and a positive number
   std::vector<std::string> later_words = {};  // known, refused by check_available
-  std::string family = {};                    // Type::name: "model", "data set", "scheme"
-  bool list = false;                          // a list of such values is taken as well
-  bool later = false;                         // the whole key is refused by check_available
+  // Where `words`, `later_words` and `fallback` depend on quant.scheme; the members above then hold
+  // the words of all schemes and the default of those that are not listed.
+  std::vector<SchemeWords> by_scheme = {};
+  std::string family = {};  // Type::name: "model", "data set", "scheme"
+  bool list = false;        // a list of such values is taken as well
+  bool later = false;       // the whole key is refused by check_available
   Role role = Role::value;
   // Condition on the other keys under which the key has an effect; "" always. Elsewhere it is left
   // out of identity and, if set, reported as unused.
@@ -72,6 +83,13 @@ struct Conditions {
   std::vector<int> of_key;                   // position in `distinct`, or −1 for always
 };
 const Conditions& conditions();
+
+// The key's row for one scheme; nullptr where it does not depend on the scheme or has none.
+const SchemeWords* words_under(const Key& key, std::string_view scheme);
+
+// A key's default, as docs say it: `"affine"; "mpact" with scheme dorefa_pact`, "" where there is
+// none.
+std::string default_text(const Key& key);
 
 // What a key takes, as messages and docs say it: `an integer from 1 to 16, or "none"`.
 std::string expected(const Key& key);

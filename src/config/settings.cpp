@@ -68,13 +68,21 @@ const Value& Settings::get(std::string_view key) const { return get(require_key(
 const Value& Settings::get(KeyIndex key) const {
   if (explicit_[key]) return explicit_[key]->value;
   if (const Value* value = preset_value(key)) return *value;
-  return schema()[key].fallback;
+  return fallback(key);
 }
+
+const Value& Settings::fallback(KeyIndex key) const {
+  const Key& row = schema()[key];
+  if (row.by_scheme.empty()) return row.fallback;
+  const SchemeWords* words = words_under(row, scheme());
+  return words ? words->fallback : row.fallback;
+}
+
+const std::string& Settings::scheme() const { return *get(scheme_key()).as<std::string>(); }
 
 const Value* Settings::preset_value(KeyIndex key) const {
   if (preset_ == nullptr || preset_->of_key[key].empty()) return nullptr;
-  const auto* scheme = get(scheme_key()).as<std::string>();
-  if (scheme == nullptr || *scheme != preset_->scheme) return nullptr;
+  if (scheme() != preset_->scheme) return nullptr;
   for (const BoundRule& rule : preset_->of_key[key]) {
     if (!rule.when || holds(*rule.when, rule.when_names, *this)) return &rule.value;
   }

@@ -64,6 +64,10 @@ class Settings {
   const Value& get(std::string_view key) const;
   const Value& get(KeyIndex key) const;
 
+  // What applies where neither the settings nor a preset say anything: the key's default, under
+  // this scheme.
+  const Value& fallback(KeyIndex key) const;
+
   bool is_explicit(std::string_view key) const;
   bool is_explicit(KeyIndex key) const { return explicit_[key] != nullptr; }
   // Where it was set, "default" or "preset NAME".
@@ -80,6 +84,7 @@ class Settings {
   static Settings from_json(const nlohmann::json& flat);
 
  private:
+  const std::string& scheme() const;
   const Value* preset_value(KeyIndex key) const;
 
   // By position in schema(), null where unset. Shared between copies: a sweep copies its base ten

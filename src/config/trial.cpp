@@ -2,9 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "config/presets.h"
 #include "config/reader.h"
 #include "config/trial_train.h"
 #include "core/error.h"
+#include "core/text.h"
 
 namespace bitsweep::config {
 namespace {
@@ -94,6 +98,23 @@ SitesConfig read_sites(const Reader& in) {
   return out;
 }
 
+DorefaPactConfig read_dorefa_pact(const Reader& in) {
+  DorefaPactConfig out;
+  out.clamp_factor = in.real("quant.activation.clamp_factor");
+  out.clip = in.real("quant.activation.clip");
+  out.alpha_init = in.optional_real("quant.activation.alpha_init");
+  out.alpha_penalty = in.real("quant.activation.alpha_penalty");
+  out.alpha_weight_decay = in.optional_real("quant.activation.alpha_weight_decay");
+  out.alpha_positive = in.flag("quant.activation.alpha_positive");
+  out.input = in.flag("quant.sites.input");
+  out.inside = in.flag("quant.sites.inside");
+  out.after_add = in.flag("quant.sites.after_add");
+  out.branch_output = in.flag("quant.sites.branch_output");
+  out.pool_output = in.flag("quant.sites.pool_output");
+  out.batch_norm_output = in.flag("quant.sites.batch_norm_output");
+  return out;
+}
+
 CalibrationConfig read_calibration(const Reader& in) {
   CalibrationConfig out;
   out.statistics = in.choice<Statistics>(
@@ -116,6 +137,7 @@ QuantConfig read_quant(const Reader& in) {
   out.activation.range = in.word("quant.activation.range");
   out.activation.clipping = in.word("quant.activation.clipping");
   out.sites = read_sites(in);
+  if (out.scheme == "dorefa_pact") out.dorefa_pact = read_dorefa_pact(in);
   out.calibration = read_calibration(in);
   out.fold_batch_norm = in.flag("quant.fold_batch_norm");
   out.layers = in.settings().layers;
@@ -132,6 +154,24 @@ void check_calibration_images(const Reader& in, const TrialConfig& trial) {
       fmt::format("{}: quant.calibration.images = {} is more than {} leaves; expected at most {}",
                   in.settings().place_of("quant.calibration.images"), calibration.images,
                   in.said(fmt::format("data.{}_images", calibration.source)), *limit));
+}
+
+// A preset that this network or scheme has no part in would be a silent fall-back to defaults.
+void check_preset(const Settings& settings, const std::string& model) {
+  const auto* name = settings.get("quant.preset").as<std::string>();
+  const std::string& scheme = *settings.get("quant.scheme").as<std::string>();
+  if (name == nullptr || scheme == "none") return;
+  const Preset& preset = preset_named(*name);
+  const std::string said =
+      fmt::format("{}: quant.preset = \"{}\"", settings.place_of("quant.preset"), *name);
+  if (preset.scheme != scheme) {
+    throw ConfigError(
+        fmt::format("{} is of scheme '{}', not of '{}'", said, preset.scheme, scheme));
+  }
+  if (!preset.models.empty() && std::ranges::find(preset.models, model) == preset.models.end()) {
+    throw ConfigError(fmt::format("{} has no lists for network '{}'; it is for {}", said, model,
+                                  join(preset.models, ", ")));
+  }
 }
 
 }  // namespace
@@ -155,6 +195,7 @@ TrialConfig to_trial(const Settings& settings) {
       {{"ptq", TrialKind::ptq}, {"train", TrialKind::train}, {"analysis", TrialKind::analysis}});
   out.seed = static_cast<std::uint64_t>(in.integer("seed"));
   out.model = read_model(in);
+  check_preset(in.settings(), out.model.name);
   out.data = read_data(in);
   out.quant = read_quant(in);
   out.eval = {in.integer("eval.batch_size"), in.flag("eval.shuffle")};

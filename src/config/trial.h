@@ -48,14 +48,14 @@ struct DataConfig {
   NormalizeConfig normalize;
 };
 
-// One of quant.weight, quant.activation of scheme `aciq` (docs/config.md; schemes.md of the
-// design).
+// One of quant.weight, quant.activation. Scheme `dorefa_pact` reads widths and quantizer alone.
 struct TensorQuantConfig {
   int bits = 8;  // 1–16, or kUnquantizedBits
-  // Not empty: one width per convolution and linear layer in order, instead of `bits`. The scheme
-  // knows the network and throws ConfigError where the length is another.
+  // Not empty: a list instead of `bits`, of one width per convolution and linear layer in order
+  // (aciq) or per entry of the network's lists (dorefa_pact). The scheme knows the network and
+  // throws ConfigError where the length is another.
   std::vector<int> bits_per_layer;
-  std::string quantizer;  // affine | symmetric
+  std::string quantizer;  // affine | symmetric; tanh_symmetric | dorefa | mpact | …
   Granularity granularity = Granularity::tensor;
   std::string rounding;  // nearest | stochastic
   // nullopt ("by_path"): away on sites that are per tensor and unclipped, even on all others.
@@ -87,13 +87,32 @@ struct CalibrationConfig {
   std::string over_batches;  // mean | extreme
 };
 
+// What scheme `dorefa_pact` alone reads (document 002; facts A.4, A.8). α: the learned end of pact
+// and mpact, one for each activation quantizer.
+struct DorefaPactConfig {
+  double clamp_factor = 0.1;                 // dorefa_clamp
+  double clip = 2;                           // pact_fixed
+  std::optional<double> alpha_init;          // nullopt: 10 in blocks, 6 outside them
+  double alpha_penalty = 2e-4;               // λ of λ·Σα² in the loss
+  std::optional<double> alpha_weight_decay;  // nullopt: train.weight_decay
+  bool alpha_positive = true;                // α stays above 0
+  // Where activation quantizers stand; the places themselves are the network's (graph/bit_map.h).
+  bool input = true;
+  bool inside = true;
+  bool after_add = true;
+  bool branch_output = true;
+  bool pool_output = true;
+  bool batch_norm_output = false;
+};
+
 struct QuantConfig {
-  std::string scheme;  // none | aciq
+  std::string scheme;  // none | aciq | dorefa_pact
   std::string preset;  // for messages: what it sets stands in the other members already
   TensorQuantConfig weight;
   TensorQuantConfig activation;
-  SitesConfig sites;
+  SitesConfig sites;  // aciq
   CalibrationConfig calibration;
+  DorefaPactConfig dorefa_pact;
   bool fold_batch_norm = true;
   std::vector<LayerRule> layers;
 };

@@ -281,6 +281,23 @@ std::vector<NodeId> Graph::users(NodeId id) const {
   return out;
 }
 
+void Graph::set_bit_map(BitMap bits) {
+  const auto check = [&](const std::vector<BitPlace>& places, std::size_t entries) {
+    for (const BitPlace& place : places) {
+      BITSWEEP_CHECK(place.node >= 0 && place.node <= output() && place.entry < entries,
+                     "{}: entry {} of {} for node {}", name_, place.entry, entries, place.node);
+    }
+  };
+  check(bits.weights, bits.weight_entries.size());
+  check(bits.outputs, bits.output_entries.size());
+  for (NodeId id = 0; id <= output(); ++id) {
+    BITSWEEP_CHECK(
+        !node(id).has_weight() || std::ranges::count(bits.weights, id, &BitPlace::node) == 1,
+        "{}: layer '{}' has no entry or several", name_, node(id).name);
+  }
+  bit_map_ = std::move(bits);
+}
+
 std::int64_t TensorSpec::elements() const {
   std::int64_t product = 1;
   for (const std::int64_t size : shape) product *= size;

@@ -4,11 +4,14 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
+
+#include "graph/bit_map.h"
 
 namespace bitsweep::graph {
 
@@ -144,9 +147,16 @@ class Graph {
   std::vector<NodeId> users(NodeId id) const;
   std::int64_t num_classes() const { return node(output()).output.channels; }
 
+  // What the entries of lists of widths address; default_bit_map() where the network does not say.
+  // Folding batch norms loses it: its nodes are other ones.
+  BitMap bit_map() const { return bit_map_ ? *bit_map_ : default_bit_map(*this); }
+  // Every layer has an entry and every entry exists; InternalError otherwise.
+  void set_bit_map(BitMap bits);
+
  private:
   std::string name_;
   std::vector<Node> nodes_;
+  std::optional<BitMap> bit_map_;
 };
 
 // The tensors that a graph's values live in, in execution order: names as in PyTorch state

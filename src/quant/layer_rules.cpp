@@ -102,9 +102,31 @@ void apply(const LayerRule& rule, LayerSettings& layer) {
 
 }  // namespace
 
+std::vector<const LayerRule*> rules_of_layers(const graph::Graph& graph,
+                                              const config::QuantConfig& quant) {
+  const std::vector<graph::NodeId> layers = graph::layers(graph);
+  std::vector<const LayerRule*> out(layers.size(), nullptr);
+  for (const LayerRule& rule : quant.layers) {
+    const graph::LayerPattern pattern(rule.match, rule.place);
+    bool matched = false;
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+      if (!pattern.matches(graph.node(layers[i]).name)) continue;
+      matched = true;
+      if (out[i] == nullptr) out[i] = &rule;
+    }
+    if (!matched) {
+      throw ConfigError(fmt::format(
+          "{}: layer pattern '{}' matches no layer of network '{}': {}", rule.place, rule.match,
+          graph.name(), unknown_name_message("layer", rule.match, graph::layer_names(graph))));
+    }
+  }
+  return out;
+}
+
 std::vector<LayerSettings> resolve_layers(const graph::Graph& graph,
                                           const config::QuantConfig& quant) {
   const std::vector<graph::NodeId> layers = graph::layers(graph);
+  const std::vector<const LayerRule*> rules = rules_of_layers(graph, quant);
   std::vector<LayerSettings> out;
   for (std::size_t i = 0; i < layers.size(); ++i) {
     LayerSettings layer{layers[i], quant.weight, quant.activation};
@@ -112,23 +134,8 @@ std::vector<LayerSettings> resolve_layers(const graph::Graph& graph,
         apply_list(layer.weight, i, layers.size(), "quant.weight.bits", graph.name());
     layer.own_activation_bits =
         apply_list(layer.activation, i, layers.size(), "quant.activation.bits", graph.name());
+    if (rules[i] != nullptr) apply(*rules[i], layer);
     out.push_back(std::move(layer));
-  }
-  std::vector<bool> decided(layers.size());
-  for (const LayerRule& rule : quant.layers) {
-    const graph::LayerPattern pattern(rule.match, rule.place);
-    bool matched = false;
-    for (std::size_t i = 0; i < layers.size(); ++i) {
-      if (!pattern.matches(graph.node(layers[i]).name)) continue;
-      matched = true;
-      if (!decided[i]) apply(rule, out[i]);
-      decided[i] = true;
-    }
-    if (!matched) {
-      throw ConfigError(fmt::format(
-          "{}: layer pattern '{}' matches no layer of network '{}': {}", rule.place, rule.match,
-          graph.name(), unknown_name_message("layer", rule.match, graph::layer_names(graph))));
-    }
   }
   return out;
 }

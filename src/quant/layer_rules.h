@@ -21,9 +21,14 @@ struct LayerSettings {
   bool own_activation_bits = false;
 };
 
-// One entry per layer of `graph`, in execution order. Throws ConfigError with the rule's place for
-// a rule that matches no layer (with the nearest names), a pattern that is no regular expression,
-// and a key that no layer has.
+// The rule of each layer of `graph`, in execution order; nullptr where none matches. Throws
+// ConfigError with the rule's place for a rule that matches no layer (with the nearest names) and a
+// pattern that is no regular expression.
+std::vector<const config::LayerRule*> rules_of_layers(const graph::Graph& graph,
+                                                      const config::QuantConfig& quant);
+
+// One entry per layer of `graph`, in execution order. Throws ConfigError as rules_of_layers, and
+// for a key that no layer has.
 std::vector<LayerSettings> resolve_layers(const graph::Graph& graph,
                                           const config::QuantConfig& quant);
 

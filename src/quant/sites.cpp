@@ -10,6 +10,11 @@ std::int64_t output_channels(const graph::Node& layer) {
   return conv != nullptr ? conv->out_channels : layer.as<graph::Linear>()->out_features;
 }
 
+std::int64_t weight_scales(const QuantizerSite& site, const graph::Node& layer) {
+  if (site.constant_grid) return 0;
+  return site.granularity == config::Granularity::channel ? output_channels(layer) : 1;
+}
+
 }  // namespace
 
 const QuantizerSite* SitePlan::find(Place place, graph::NodeId node, Role role) const {
@@ -30,9 +35,7 @@ graph::BitTable bit_table(const graph::Graph& graph, const SitePlan& plan) {
     switch (site.place) {
       case Place::weight:
         bits.weight = {site.bits};
-        bits.weight_scales = site.granularity == config::Granularity::channel
-                                 ? output_channels(graph.node(site.node))
-                                 : 1;
+        bits.weight_scales = weight_scales(site, graph.node(site.node));
         break;
       case Place::output:
         bits.output = {site.bits};

@@ -48,6 +48,9 @@ struct QuantizerSite {
   // The lower end is 0: the ReLU behind this node is performed by the quantizer (facts 004 B.1.4).
   bool half_range = false;
 
+  // The grid does not depend on the tensor: no scale is stored with it.
+  bool constant_grid = false;
+
   // Scheme `dorefa_pact` (document 002, facts A.4): `quantizer` is tanh_symmetric or dorefa for
   // weights; dorefa_clamp, pact_fixed, pact or mpact for outputs.
   double clamp_factor = 0.1;  // dorefa_clamp

@@ -1,0 +1,77 @@
+// Rows of the table of keys that scheme `dorefa_pact` alone reads (document 002, facts A.4).
+#include <fmt/format.h>
+
+#include "config/keys.h"
+
+namespace bitsweep::config {
+namespace {
+
+constexpr double kSmallest = 1e-6;  // of a range that must not be empty
+
+// A condition on the quantizer of activations.
+std::string where_quantizer(std::string_view condition) {
+  return fmt::format("{} and quant.activation.quantizer {}", kDorefaPact, condition);
+}
+
+void add_activation(std::vector<Key>& keys) {
+  const std::string learned = where_quantizer("in [\"mpact\", \"pact\"]");
+  const auto real = [&](const char* name, Value fallback, double min, std::string used_when,
+                        const char* doc) {
+    keys.push_back({.name = fmt::format("quant.activation.{}", name),
+                    .type = Type::real,
+                    .fallback = std::move(fallback),
+                    .doc = doc,
+                    .min = min,
+                    .used_when = std::move(used_when)});
+  };
+  real("clamp_factor", 0.1, kSmallest, where_quantizer("== \"dorefa_clamp\""),
+       "what `dorefa_clamp` multiplies by before it clamps to [0, 1]");
+  real("clip", 2.0, kSmallest, where_quantizer("== \"pact_fixed\""),
+       "the upper end c of `pact_fixed`");
+  real("alpha_init", "document", kSmallest, learned,
+       "α before the first step; `document`: 10 in blocks, 6 outside them");
+  keys.back().words = {"document"};
+  real("alpha_penalty", 2e-4, 0, learned, "the loss grows by this times the sum of all α²");
+  real("alpha_weight_decay", "train", 0, learned,
+       "weight decay of every α; `train`: that of `train.weight_decay`");
+  keys.back().words = {"train"};
+  keys.push_back({.name = "quant.activation.alpha_positive",
+                  .type = Type::boolean,
+                  .fallback = true,
+                  .doc = "an α that a step takes below a millionth is put back there",
+                  .used_when = learned});
+}
+
+void add_sites(std::vector<Key>& keys) {
+  const auto site = [&](const char* name, bool fallback, const char* doc) {
+    keys.push_back({.name = fmt::format("quant.sites.{}", name),
+                    .type = Type::boolean,
+                    .fallback = fallback,
+                    .doc = doc,
+                    .used_when = kDorefaPact});
+  };
+  site("input", true, "a quantizer on the network's input, where its lists have an entry for it");
+  site("inside", true, "quantizers inside the blocks");
+  site("after_add", true, "a quantizer behind each addition (and behind the ReLU after it)");
+  site("branch_output", true, "a quantizer on what a shortcut's convolution adds");
+  site("pool_output", true, "a quantizer on the pooled features");
+  site("batch_norm_output", false,
+       "a quantizer, of 16 bits, on the output of a batch norm before its convolution");
+}
+
+}  // namespace
+
+void add_dorefa_pact_keys(std::vector<Key>& keys) {
+  add_activation(keys);
+  add_sites(keys);
+  keys.push_back({.name = "quant.gradient.bits",
+                  .type = Type::integer,
+                  .doc = "width of DoReFa's gradient quantizer; unset: none",
+                  .min = 1,
+                  .max = 16,
+                  .words = {"none"},
+                  .later = true,
+                  .used_when = kDorefaPact});
+}
+
+}  // namespace bitsweep::config

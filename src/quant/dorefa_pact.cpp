@@ -1,0 +1,218 @@
+// Scheme `dorefa_pact`: training with quantizers of document 002 in the graph (facts A.1 to A.4).
+// Weights of every layer on DoReFa's grid; activations where the network's bit map has places
+// (graph/bit_map.h), on a clamp's grid whose end is constant or learned. Batch norms are never
+// folded; biases, sums before their quantizer and the logits stay in full precision.
+//
+// Unlike the document: the quantizer of the input, where a list asks for one, is that of all
+// activations (the document has an unsigned clamp there, which cuts every negative pixel); and one
+// bit is refused where the grid would be empty (facts A.10).
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "core/text.h"
+#include "graph/bit_map.h"
+#include "graph/layers.h"
+#include "quant/layer_rules.h"
+#include "quant/scheme.h"
+
+namespace bitsweep::quant {
+namespace {
+
+using config::kUnquantizedBits;
+using graph::BitEntry;
+using graph::BitPlace;
+using graph::Graph;
+using graph::NodeId;
+using graph::Spot;
+
+// α before the first step (facts A.1).
+constexpr double kAlphaInBlocks = 10;
+constexpr double kAlphaOutside = 6;
+
+// One signed bit would leave the code 0 alone.
+int fewest_bits(std::string_view quantizer) {
+  return quantizer == "tanh_symmetric" || quantizer == "mpact" ? 2 : 1;
+}
+
+// "0 stem, 1 block 1, …": what the entries of a list address.
+std::string describe_list(const std::vector<BitEntry>& entries) {
+  std::vector<std::string> out;
+  for (const BitEntry& entry : entries) {
+    if (entry.is_listed) out.push_back(fmt::format("{} {}", out.size(), entry.what));
+  }
+  return join(out, ", ");
+}
+
+// The width of each entry. `key` is what gives them, for messages.
+std::vector<int> widths_of_entries(const std::vector<BitEntry>& entries,
+                                   const config::TensorQuantConfig& tensor, std::string_view key,
+                                   std::string_view network) {
+  const std::vector<int>& list = tensor.bits_per_layer;
+  const auto listed =
+      static_cast<std::size_t>(std::ranges::count(entries, true, &BitEntry::is_listed));
+  if (!list.empty() && list.size() != listed) {
+    throw ConfigError(fmt::format("{} has {} entries; network '{}' expects {}: {}", key,
+                                  list.size(), network, listed, describe_list(entries)));
+  }
+  std::vector<int> out;
+  auto next = list.begin();
+  for (const BitEntry& entry : entries) {
+    if (!list.empty()) {
+      out.push_back(entry.is_listed ? *next++ : *entry.own_width);
+    } else if (tensor.bits == kUnquantizedBits) {
+      out.push_back(kUnquantizedBits);  // the whole class
+    } else {
+      out.push_back(entry.own_width.value_or(tensor.bits));
+    }
+  }
+  return out;
+}
+
+class Planner {
+ public:
+  Planner(const Graph& graph, const config::QuantConfig& quant)
+      : graph_(graph),
+        quant_(quant),
+        bits_(graph.bit_map()),
+        layers_(graph::layers(graph)),
+        rules_(rules_of_layers(graph, quant)),
+        weight_widths_(widths_of_entries(bits_.weight_entries, quant.weight, "quant.weight.bits",
+                                         graph.name())),
+        output_widths_(widths_of_entries(bits_.output_entries, quant.activation,
+                                         "quant.activation.bits", graph.name())) {
+    for (const config::LayerRule& rule : quant.layers) check_keys(rule);
+  }
+
+  SitePlan run() {
+    for (const BitPlace& place : bits_.weights) add_weight(place);
+    for (const BitPlace& place : bits_.outputs) {
+      if (is_on(place.spot)) add_output(place);
+    }
+    std::ranges::stable_sort(plan_.sites, {}, &QuantizerSite::node);
+    return std::move(plan_);
+  }
+
+ private:
+  static void check_keys(const config::LayerRule& rule) {
+    static const std::vector<std::string> kKeys = {"activation.bits", "weight.bits",
+                                                   "weight.quantizer"};
+    for (const auto& [key, value] : rule.overrides) {
+      if (std::ranges::find(kKeys, key) != kKeys.end()) continue;
+      throw ConfigError(fmt::format("{}: {} (scheme 'dorefa_pact')", rule.place,
+                                    unknown_name_message("layer rule key", key, kKeys)));
+    }
+  }
+
+  bool is_on(Spot spot) const {
+    const config::DorefaPactConfig& sites = quant_.dorefa_pact;
+    switch (spot) {
+      case Spot::input:
+        return sites.input;
+      case Spot::outside:
+        return true;
+      case Spot::inside:
+        return sites.inside;
+      case Spot::branch:
+        return sites.branch_output;
+      case Spot::after_add:
+        return sites.after_add;
+      case Spot::norm:
+        return sites.batch_norm_output;
+      case Spot::pool:
+        return sites.pool_output;
+    }
+    return false;
+  }
+
+  // What a rule says for the layer that `node` is or, for an output, comes behind: the last layer
+  // up to it in execution order. nullptr where no rule says it.
+  const config::Value* rule_value(NodeId node, std::string_view key) const {
+    const auto behind = std::ranges::upper_bound(layers_, node);
+    if (behind == layers_.begin()) return nullptr;  // the network's input
+    const config::LayerRule* rule = rules_[static_cast<std::size_t>(behind - layers_.begin()) - 1];
+    if (rule == nullptr) return nullptr;
+    const auto it = std::ranges::find(rule->overrides, key, [](const auto& o) { return o.first; });
+    return it == rule->overrides.end() ? nullptr : &it->second;
+  }
+
+  int width(NodeId node, std::string_view key, int otherwise) const {
+    const config::Value* value = rule_value(node, key);
+    if (value == nullptr) return otherwise;
+    const auto* bits = value->as<std::int64_t>();
+    return bits != nullptr ? static_cast<int>(*bits) : kUnquantizedBits;
+  }
+
+  void add_weight(const BitPlace& place) {
+    const int bits = width(place.node, "weight.bits", weight_widths_[place.entry]);
+    if (bits == kUnquantizedBits) return;
+    const config::Value* rule = rule_value(place.node, "weight.quantizer");
+    QuantizerSite& site = add_site(Place::weight, place.node, bits, "quant.weight.bits",
+                                   rule ? *rule->as<std::string>() : quant_.weight.quantizer);
+    site.constant_grid = true;
+  }
+
+  void add_output(const BitPlace& place) {
+    const int bits = width(place.node, "activation.bits", output_widths_[place.entry]);
+    if (bits == kUnquantizedBits) {
+      plan_.unquantized_outputs.push_back(place.node);
+      return;
+    }
+    QuantizerSite& site = add_site(Place::output, place.node, bits, "quant.activation.bits",
+                                   quant_.activation.quantizer);
+    const config::DorefaPactConfig& settings = quant_.dorefa_pact;
+    site.clamp_factor = settings.clamp_factor;
+    site.clip = settings.clip;
+    site.alpha_init = settings.alpha_init.value_or(alpha_of(place.spot));
+  }
+
+  static double alpha_of(Spot spot) {
+    const bool outside = spot == Spot::input || spot == Spot::outside || spot == Spot::pool;
+    return outside ? kAlphaOutside : kAlphaInBlocks;
+  }
+
+  QuantizerSite& add_site(Place place, NodeId node, int bits, std::string_view key,
+                          const std::string& quantizer) {
+    if (bits < fewest_bits(quantizer)) {
+      throw ConfigError(
+          fmt::format("{} = {} for '{}': {} has no grid of so few bits; expected {} "
+                      "to 16, or \"none\"",
+                      key, bits, graph_.node(node).name, quantizer, fewest_bits(quantizer)));
+    }
+    QuantizerSite site;
+    site.place = place;
+    site.node = node;
+    site.bits = bits;
+    site.quantizer = quantizer;
+    return plan_.sites.emplace_back(std::move(site));
+  }
+
+  const Graph& graph_;
+  const config::QuantConfig& quant_;
+  const graph::BitMap bits_;
+  const std::vector<NodeId> layers_;
+  const std::vector<const config::LayerRule*> rules_;  // by layer
+  const std::vector<int> weight_widths_;               // by entry
+  const std::vector<int> output_widths_;
+  SitePlan plan_;
+};
+
+SitePlan plan(const Graph& graph, const config::QuantConfig& quant) {
+  return Planner(graph, quant).run();
+}
+
+}  // namespace
+
+void register_dorefa_pact(Registry<Scheme>& registry) {
+  registry.add({.name = "dorefa_pact",
+                .summary =
+                    "Quantization-aware training of document 002 (DoReFa weights; PACT, signed "
+                    "PACT or constant clamps of activations)",
+                .numerics_version = 1,
+                .folds_batch_norm = false,
+                .while_training = true,
+                .plan = plan});
+}
+
+}  // namespace bitsweep::quant
