@@ -1,5 +1,6 @@
 // `bitsweep plan`: the trials of a sweep, each with the reason it will or will not run. Writes nothing.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -40,6 +41,27 @@ ResolvedNetwork resolve(const sweep::PlannedTrial& trial) {
   return out;
 }
 
+// A place for an activation quantizer that is no convolution or linear layer.
+struct QuantizedOutput {
+  graph::NodeId node = -1;
+  int bits = config::kUnquantizedBits;
+};
+
+std::vector<QuantizedOutput> outputs_behind(const quant::PlannedNetwork& network) {
+  std::vector<QuantizedOutput> out;
+  const auto add = [&](graph::NodeId node, int bits) {
+    if (!network.folding.graph.node(node).has_weight()) out.push_back({node, bits});
+  };
+  for (const quant::QuantizerSite& site : network.sites.sites) {
+    if (site.place == quant::Place::output) add(site.node, site.bits);
+  }
+  for (const graph::NodeId node : network.sites.unquantized_outputs) {
+    add(node, config::kUnquantizedBits);
+  }
+  std::ranges::sort(out, {}, &QuantizedOutput::node);
+  return out;
+}
+
 std::string width(double bits) {
   return bits == config::kUnquantizedBits ? "–" : config::format_real(bits);
 }
@@ -58,6 +80,10 @@ void print_layers(const sweep::PlannedTrial& trial) {
                width(layer.weight_bits), width(layer.activation_bits), width(layer.output_bits),
                format_count(layer.macs), format_count(layer.bops), format_count(layer.bytes));
   }
+  for (const QuantizedOutput& output : outputs_behind(resolved.network)) {
+    const graph::Node& node = graph.node(output.node);
+    fmt::print("{:<24} {:<19} {:>5}\n", node.name, op_name(node), width(output.bits));
+  }
   const graph::TotalCount& total = resolved.counts.total;
   fmt::print("{:<24} {:<7} {:>5.4g} {:>5} {:>5.4g} {:>12} {:>15} {:>9}\n", "all (average bits)", "",
              total.weight_bits_average, "", total.activation_bits_average,
@@ -70,7 +96,14 @@ nlohmann::json layers_json(const sweep::PlannedTrial& trial) {
   for (const graph::LayerCount& layer : resolved.counts.layers) {
     rows.push_back(graph::to_json(resolved.network.folding.graph, layer));
   }
-  return {{"layers", rows}, {"total", graph::to_json(resolved.counts.total)}};
+  nlohmann::json outputs = nlohmann::json::array();
+  for (const QuantizedOutput& output : outputs_behind(resolved.network)) {
+    const graph::Node& node = resolved.network.folding.graph.node(output.node);
+    outputs.push_back({{"name", node.name}, {"op", op_name(node)}, {"output_bits", output.bits}});
+  }
+  return {{"layers", rows},
+          {"outputs", outputs},
+          {"total", graph::to_json(resolved.counts.total)}};
 }
 
 void print_json(const sweep::Plan& plan, const std::vector<run::Decision>& decisions,

@@ -282,14 +282,20 @@ std::vector<NodeId> Graph::users(NodeId id) const {
 }
 
 void Graph::set_bit_map(BitMap bits) {
-  const auto check = [&](const std::vector<BitPlace>& places, std::size_t entries) {
+  const auto check = [&](const std::vector<BitPlace>& places,
+                         const std::vector<BitEntry>& entries) {
+    for (const BitEntry& entry : entries) {
+      BITSWEEP_CHECK(entry.is_listed || entry.own_width, "{}: '{}' has no width", name_,
+                     entry.what);
+    }
     for (const BitPlace& place : places) {
-      BITSWEEP_CHECK(place.node >= 0 && place.node <= output() && place.entry < entries,
-                     "{}: entry {} of {} for node {}", name_, place.entry, entries, place.node);
+      BITSWEEP_CHECK(place.node >= 0 && place.node <= output() && place.entry < entries.size(),
+                     "{}: entry {} of {} for node {}", name_, place.entry, entries.size(),
+                     place.node);
     }
   };
-  check(bits.weights, bits.weight_entries.size());
-  check(bits.outputs, bits.output_entries.size());
+  check(bits.weights, bits.weight_entries);
+  check(bits.outputs, bits.output_entries);
   for (NodeId id = 0; id <= output(); ++id) {
     BITSWEEP_CHECK(
         !node(id).has_weight() || std::ranges::count(bits.weights, id, &BitPlace::node) == 1,

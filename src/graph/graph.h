@@ -148,8 +148,8 @@ class Graph {
   std::int64_t num_classes() const { return node(output()).output.channels; }
 
   // What the entries of lists of widths address; default_bit_map() where the network does not say.
-  // Folding batch norms loses it: its nodes are other ones.
   BitMap bit_map() const { return bit_map_ ? *bit_map_ : default_bit_map(*this); }
+  const std::optional<BitMap>& stated_bit_map() const { return bit_map_; }
   // Every layer has an entry and every entry exists; InternalError otherwise.
   void set_bit_map(BitMap bits);
 

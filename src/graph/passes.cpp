@@ -82,6 +82,12 @@ Folding fold(const Graph& graph, const std::vector<NodeId>& norm_behind) {
         out.graph.add(node.name, norm >= 0 ? with_bias(node) : node.attributes, std::move(inputs)));
     out.folded_norm.push_back(norm);
   }
+  if (graph.stated_bit_map()) {
+    BitMap bits = *graph.stated_bit_map();
+    for (BitPlace& place : bits.weights) place.node = new_node(place.node);
+    for (BitPlace& place : bits.outputs) place.node = new_node(place.node);
+    out.graph.set_bit_map(std::move(bits));
+  }
   return out;
 }
 
