@@ -26,6 +26,18 @@ TEST_CASE("every default is a value that its own key takes, in its stored form")
   }
 }
 
+TEST_CASE("the words and defaults of every scheme are among those of its key") {
+  for (const Key& key : schema()) {
+    for (const SchemeWords& scheme : key.by_scheme) {
+      INFO(key.name << " of " << scheme.scheme);
+      CHECK(checked_value(key, scheme.fallback, "default") == scheme.fallback);
+      const auto* word = scheme.fallback.as<std::string>();
+      REQUIRE(word != nullptr);
+      CHECK(std::find(scheme.words.begin(), scheme.words.end(), *word) != scheme.words.end());
+    }
+  }
+}
+
 TEST_CASE("no default is a word for later") {
   for (const Key& key : schema()) {
     const auto* word = key.fallback.as<std::string>();
