@@ -8,9 +8,14 @@
 #include <sstream>
 
 #include "cases.h"
+#include "kernels/clamp_quantize.h"
+#include "kernels/gradient_quantizer.h"
+#include "kernels/learned_scale.h"
+#include "kernels/min_max.h"
 #include "kernels/optimizer.h"
 #include "kernels/range_math.h"
 #include "kernels/softmax_loss.h"
+#include "kernels/weight_quantizer.h"
 
 using namespace bitsweep::kernels;
 using namespace bitsweep::kernels::testing;
@@ -83,6 +88,21 @@ std::pair<int, int> codes(const std::string& text) {
   const auto dots = text.find("…");
   REQUIRE(dots != std::string::npos);
   return {std::stoi(text.substr(0, dots)), std::stoi(text.substr(dots + 3))};
+}
+
+// As a page with six decimals writes it: half of the last digit, and float32 inputs.
+void check_six_decimals(const std::vector<float>& computed, const std::vector<float>& written) {
+  REQUIRE(computed.size() == written.size());
+  for (std::size_t i = 0; i < computed.size(); ++i) {
+    CAPTURE(i, computed[i], written[i]);
+    CHECK(std::abs(computed[i] - written[i]) < 0.6e-6f);
+  }
+}
+
+std::vector<std::int32_t> whole_numbers(const std::string& text) {
+  std::vector<std::int32_t> out;
+  for (const float v : numbers(text)) out.push_back(static_cast<std::int32_t>(v));
+  return out;
 }
 
 Rounding rounding(const std::string& text) {
@@ -202,5 +222,120 @@ TEST_CASE("every loss on the numerics page comes out as written", "[kernels][pag
     CHECK((sum.correct == 1 ? "yes" : "no") == row.at("right"));
     for (std::size_t k = 0; k < logits.size(); ++k)
       CHECK(std::abs(gradient[k] - expected[k]) < kSixDecimals);
+  }
+}
+
+TEST_CASE("every quantized weight on the numerics page comes out as written", "[kernels][page]") {
+  const auto all = examples("weights");
+  CHECK(all.size() >= 10);
+  for (const auto& [line, row] : all) {
+    CAPTURE(line);
+    const bool dorefa = row.at("quantizer") == "DoReFa";
+    CHECK((dorefa || row.at("quantizer") == "document 002"));
+    const WeightQuantizer quantizer{
+        dorefa ? WeightQuantizerKind::dorefa : WeightQuantizerKind::tanh_symmetric,
+        std::stoi(row.at("bits"))};
+    const auto w = numbers(row.at("weights"));
+    const auto n = static_cast<std::int64_t>(w.size());
+    auto gradient = numbers(row.at("arriving"));
+    REQUIRE(gradient.size() == w.size());
+    std::vector<float> w_q(w.size());
+    std::vector<double> tanh_w(w.size());
+    std::vector<std::int32_t> code(w.size());
+    WeightQuantizerState state;
+    quantize_weights_cpu(w.data(), w_q.data(), tanh_w.data(), n, quantizer, &state);
+    weight_codes_cpu(tanh_w.data(), code.data(), n, quantizer, state);
+    quantize_weights_backward_cpu(w.data(), tanh_w.data(), gradient.data(), gradient.data(), n,
+                                  quantizer, state);
+    CHECK(code == whole_numbers(row.at("codes")));
+    check_six_decimals(w_q, numbers(row.at("w_q")));
+    check_six_decimals(gradient, numbers(row.at("gradient")));
+  }
+}
+
+TEST_CASE("every clamped activation on the numerics page comes out as written", "[kernels][page]") {
+  static const std::map<std::string, ClampQuantizerKind> kinds{
+      {"dorefa_clamp", ClampQuantizerKind::dorefa_clamp},
+      {"pact_fixed", ClampQuantizerKind::pact_fixed},
+      {"pact", ClampQuantizerKind::pact},
+      {"mpact", ClampQuantizerKind::mpact}};
+  const auto all = examples("clamp");
+  CHECK(all.size() >= 6);
+  for (const auto& [line, row] : all) {
+    CAPTURE(line);
+    REQUIRE(kinds.contains(row.at("clamp")));
+    const float parameter = number(row.at("parameter"));
+    const ClampQuantizer quantizer{kinds.at(row.at("clamp")), std::stoi(row.at("bits")), parameter,
+                                   parameter};
+    const auto x = numbers(row.at("x"));
+    const auto n = static_cast<std::int64_t>(x.size());
+    auto gradient = numbers(row.at("arriving"));
+    REQUIRE(gradient.size() == x.size());
+    std::vector<float> y(x.size());
+    std::vector<std::int32_t> code(x.size());
+    double of_alpha = 0.0;
+    clamp_quantize_cpu(x.data(), y.data(), code.data(), n, quantizer, parameter);
+    clamp_quantize_backward_cpu(x.data(), gradient.data(), gradient.data(), n, quantizer, parameter,
+                                &of_alpha);
+    CHECK(code == whole_numbers(row.at("codes")));
+    check_six_decimals(y, numbers(row.at("y")));
+    check_six_decimals(gradient, numbers(row.at("gradient")));
+    CHECK(of_alpha == std::stod(row.at("of α")));
+  }
+}
+
+TEST_CASE("every learned scale on the numerics page has the gradient that is written",
+          "[kernels][page]") {
+  const auto all = examples("learned x");
+  CHECK(all.size() >= 5);
+  for (const auto& [line, row] : all) {
+    CAPTURE(line);
+    const auto [qmin, qmax] = codes(row.at("codes"));
+    const AffineGrid grid{number(row.at("scale")), number(row.at("zero point")), qmin, qmax};
+    const float x = number(row.at("learned x"));
+    float of_x = 1.0f;
+    double of_scale = 0.0, of_zero_point = 0.0;
+    learned_scale_backward_cpu(&x, &of_x, &of_x, whole_tensor(1), &grid, {}, 1.0, &of_scale,
+                               &of_zero_point);
+    CHECK(fake_quantize({x}, grid).y[0] == number(row.at("y")));
+    check_six_decimals(
+        {of_x, static_cast<float>(of_scale), static_cast<float>(of_zero_point)},
+        {number(row.at("of x")), number(row.at("of scale")), number(row.at("of zero point"))});
+  }
+}
+
+TEST_CASE("every max-abs weight on the numerics page comes out as written", "[kernels][page]") {
+  const auto all = examples("max-abs weights");
+  CHECK(all.size() >= 2);
+  for (const auto& [line, row] : all) {
+    CAPTURE(line);
+    const auto w = numbers(row.at("max-abs weights"));
+    const ChannelLayout layout = whole_tensor(static_cast<std::int64_t>(w.size()));
+    auto gradient = numbers(row.at("arriving"));
+    REQUIRE(gradient.size() == w.size());
+    MaxAbs max_abs;
+    AffineGrid grid;
+    max_abs_grids_cpu(w.data(), layout, std::stoi(row.at("bits")), &max_abs, &grid);
+    max_abs_backward_cpu(w.data(), gradient.data(), gradient.data(), layout, &max_abs, &grid);
+    CHECK(grid.scale == number(row.at("scale")));
+    check_six_decimals(fake_quantize(w, grid).y, numbers(row.at("y")));
+    check_six_decimals(gradient, numbers(row.at("gradient")));
+  }
+}
+
+TEST_CASE("every quantized gradient on the numerics page comes out as written", "[kernels][page]") {
+  const auto all = examples("sample");
+  CHECK(all.size() >= 5);
+  for (const auto& [line, row] : all) {
+    CAPTURE(line);
+    const auto g = numbers(row.at("sample")), noise = numbers(row.at("noise"));
+    const auto n = static_cast<std::int64_t>(g.size());
+    REQUIRE(noise.size() == g.size());
+    CHECK((row.at("clipped") == "yes" || row.at("clipped") == "no"));
+    const MinMax extremes = min_max_cpu(g.data(), n);
+    std::vector<float> g_q(g.size());
+    quantize_gradients_cpu(g.data(), g_q.data(), noise.data(), whole_tensor(n), &extremes,
+                           {std::stoi(row.at("bits")), row.at("clipped") == "yes"});
+    check_six_decimals(g_q, numbers(row.at("g_q")));
   }
 }
