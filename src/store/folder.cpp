@@ -83,6 +83,7 @@ void read_result(const fs::path& folder, AttemptRecord& attempt) {
     attempt.fingerprint.update(result.at("fingerprint"));
     attempt.numerics_version = result.value("numerics_version", json());
     attempt.layers = result.value("layers", json::array());
+    read_training(result, attempt);
     const json bitmaps = result.value("bitmaps", json::object());
     for (const auto& [evaluation, entry] : bitmaps.items()) {
       attempt.bitmaps.push_back(read_bitmap(folder, evaluation, entry));
@@ -90,6 +91,8 @@ void read_result(const fs::path& folder, AttemptRecord& attempt) {
     for (const json& artifact : result.value("artifacts", json::array())) {
       attempt.artifacts.push_back(artifact_from_json(artifact));
     }
+    std::sort(attempt.artifacts.begin(), attempt.artifacts.end(),
+              [](const Artifact& a, const Artifact& b) { return a.name < b.name; });
     attempt.finished_ms = result.value("finished_ms", modified_ms(path));
   });
 }
@@ -116,8 +119,7 @@ std::vector<MetricPoint> read_events(const fs::path& path) {
     const auto line = std::string_view(text).substr(at, end - at);
     at = end + 1;
     try {
-      const json event = json::parse(line);
-      if (event.value("event", "") == "metric") out.push_back(metric_point_from_json(event));
+      for (MetricPoint& point : points_of_event(json::parse(line))) out.push_back(std::move(point));
     } catch (const json::exception& error) {
       throw DataError(fmt::format("{}:{}: {}", path.string(), line_number, error.what()));
     }
@@ -254,25 +256,34 @@ AttemptRecord resolve_abandoned(const fs::path& folder, const TrialRecord& trial
 }
 
 std::vector<fs::path> attempt_folders(const fs::path& runs) {
-  std::vector<fs::path> out;
+  std::vector<std::string> keys;
   std::error_code error;
   for (const auto& trial : fs::directory_iterator(runs, error)) {
-    if (!trial.is_directory() || !is_trial_key(trial.path().filename().string())) continue;
-    for (const auto& attempt : fs::directory_iterator(trial.path())) {
-      if (attempt.is_directory() && parse_number(attempt.path().filename().string())) {
-        out.push_back(attempt.path());
-      }
-    }
+    const std::string name = trial.path().filename();
+    if (trial.is_directory() && is_trial_key(name)) keys.push_back(name);
   }
-  std::sort(out.begin(), out.end(), [](const fs::path& a, const fs::path& b) {
-    const auto rank = [](const fs::path& path) {
-      return std::pair(path.parent_path().filename().string(),
-                       *parse_number(path.filename().string()));
-    };
-    return rank(a) < rank(b);
-  });
+  std::sort(keys.begin(), keys.end());
+  std::vector<fs::path> out;
+  for (const std::string& key : keys) {
+    for (fs::path& folder : attempt_folders_of(runs, key)) out.push_back(std::move(folder));
+  }
   return out;
 }
+
+std::vector<fs::path> attempt_folders_of(const fs::path& runs, const std::string& key) {
+  std::vector<std::pair<std::int64_t, fs::path>> numbered;
+  std::error_code error;
+  for (const auto& attempt : fs::directory_iterator(runs / key, error)) {
+    const auto number = parse_number(attempt.path().filename().string());
+    if (attempt.is_directory() && number) numbered.emplace_back(*number, attempt.path());
+  }
+  std::sort(numbered.begin(), numbered.end());
+  std::vector<fs::path> out;
+  for (auto& [number, folder] : numbered) out.push_back(std::move(folder));
+  return out;
+}
+
+bool has_result(const fs::path& folder) { return fs::exists(folder / kResultFile); }
 
 fs::path sweep_file_path(const fs::path& sweeps, std::string_view name) {
   std::string file;

@@ -1,7 +1,10 @@
 // Run folders, the truth that the database indexes. <runs>/<key>/<number>/ holds
-//   - attempt.json, by the supervisor at the start: trial, memberships, device, command, fingerprint
+//   - attempt.json, by the supervisor at the start: trial, memberships, device, command,
+//   fingerprint
 //   - events.jsonl, by the supervisor as they come: the worker's events (run/protocol.h)
-//   - result.json, by the worker, atomically and last: metrics, layers, bitmaps, fingerprint
+//   - result.json, by the worker, atomically and last: metrics, epochs, layers, bitmaps,
+//   fingerprint
+//   - weights.safetensors and checkpoints/<step>.safetensors (store/checkpoints.h), by the worker
 //   - top1.bitmap, by the worker before result.json
 //   - failure.json, by the supervisor where there is no result: class, message, exit code or signal
 //   - lock and supervisor.lock, held by the worker and the supervisor while they live
@@ -46,8 +49,13 @@ bool is_abandoned(const std::filesystem::path& folder);
 AttemptRecord resolve_abandoned(const std::filesystem::path& folder, const TrialRecord& trial,
                                 const AttemptRecord& known);
 
-// <runs>/<key>/<number> for every attempt folder, sorted by key and number.
+// <runs>/<key>/<number> for every attempt folder, sorted by key and number; those of one trial.
 std::vector<std::filesystem::path> attempt_folders(const std::filesystem::path& runs);
+std::vector<std::filesystem::path> attempt_folders_of(const std::filesystem::path& runs,
+                                                      const std::string& key);
+
+// Whether the attempt left a result.json, which only a worker that was done writes.
+bool has_result(const std::filesystem::path& folder);
 
 // sweeps/<name>.json: the sweep and its trials as last run.
 struct SweepFile {

@@ -123,6 +123,19 @@ MetricPoint metric_point_from_json(const json& object) {
   return out;
 }
 
+std::vector<MetricPoint> points_of_event(const json& event) {
+  const std::string kind = event.value("event", "");
+  if (kind == "metric") return {metric_point_from_json(event)};
+  std::vector<MetricPoint> out;
+  if (kind != "metrics") return out;
+  const auto wall_s = optional_from_json<double>(event, "wall_s");
+  for (const json& point : event.at("points")) {
+    out.push_back(metric_point_from_json(point));
+    if (!out.back().wall_s) out.back().wall_s = wall_s;
+  }
+  return out;
+}
+
 json finals_from_json(const json& object) {
   if (!object.is_object()) throw DataError("'metrics' is no table");
   for (const auto& [name, value] : object.items()) {
@@ -158,22 +171,26 @@ json to_json(const AttemptRecord& attempt) {
   }
   json artifacts = json::array();
   for (const Artifact& artifact : attempt.artifacts) artifacts.push_back(to_json(artifact));
-  return {{"number", attempt.number},
-          {"status", to_string(attempt.status)},
-          {"failure", attempt.failure ? to_json(*attempt.failure) : json()},
-          {"started_ms", attempt.started_ms},
-          {"finished_ms", optional_to_json(attempt.finished_ms)},
-          {"seconds", optional_to_json(attempt.seconds)},
-          {"peak_memory_bytes", optional_to_json(attempt.peak_memory_bytes)},
-          {"device", attempt.device},
-          {"command", attempt.command},
-          {"numerics_version", attempt.numerics_version},
-          {"fingerprint", attempt.fingerprint},
-          {"metrics", attempt.finals},
-          {"series", std::move(series)},
-          {"layers", attempt.layers},
-          {"bitmaps", std::move(bitmaps)},
-          {"artifacts", std::move(artifacts)}};
+  json out = {{"number", attempt.number},
+              {"status", to_string(attempt.status)},
+              {"failure", attempt.failure ? to_json(*attempt.failure) : json()},
+              {"started_ms", attempt.started_ms},
+              {"finished_ms", optional_to_json(attempt.finished_ms)},
+              {"seconds", optional_to_json(attempt.seconds)},
+              {"peak_memory_bytes", optional_to_json(attempt.peak_memory_bytes)},
+              {"device", attempt.device},
+              {"command", attempt.command},
+              {"numerics_version", attempt.numerics_version},
+              {"fingerprint", attempt.fingerprint},
+              {"metrics", attempt.finals},
+              {"series", std::move(series)},
+              {"layers", attempt.layers},
+              {"bitmaps", std::move(bitmaps)},
+              {"artifacts", std::move(artifacts)}};
+  if (!attempt.epochs.empty()) out["epochs"] = attempt.epochs;
+  if (!attempt.state_sha256.empty()) out["state_sha256"] = attempt.state_sha256;
+  if (!attempt.resumed_from.empty()) out["resumed_from"] = attempt.resumed_from;
+  return out;
 }
 
 AttemptRecord attempt_from_json(const std::string& key, const json& object) {
@@ -202,7 +219,18 @@ AttemptRecord attempt_from_json(const std::string& key, const json& object) {
                            {}});
   }
   for (const json& item : object.at("artifacts")) out.artifacts.push_back(artifact_from_json(item));
+  read_training(object, out);
   return out;
+}
+
+void read_training(const json& object, AttemptRecord& attempt) {
+  attempt.epochs = object.value("epochs", json::array());
+  if (!attempt.epochs.is_array()) throw DataError("'epochs' is no list");
+  for (const json& epoch : attempt.epochs) {
+    if (!epoch.is_object()) throw DataError(fmt::format("an epoch is no table: {}", epoch.dump()));
+  }
+  attempt.state_sha256 = object.value("state_sha256", "");
+  attempt.resumed_from = object.value("resumed_from", "");
 }
 
 json to_json(const TrialRecord& trial) {

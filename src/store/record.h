@@ -68,7 +68,7 @@ struct Failure {
   friend bool operator==(const Failure&, const Failure&) = default;
 };
 
-// One value of a series, as the worker's "metric" event told it.
+// One value of a series, as the worker's "metric" or "metrics" event told it.
 struct MetricPoint {
   std::string name;
   double value = 0;
@@ -111,6 +111,12 @@ struct AttemptRecord {
   nlohmann::json finals = nlohmann::json::object();  // metric → number
   std::vector<MetricPoint> series;
   nlohmann::json layers = nlohmann::json::array();  // one object a layer
+  // Of a training: one object an epoch (EpochRecord of train/trial.h, field by field), those before
+  // a resumption too.
+  nlohmann::json epochs = nlohmann::json::array();
+  std::string state_sha256;  // of a training's state at the end; "" otherwise
+  std::string
+      resumed_from;  // "<number>/checkpoints/<step>.safetensors" of this trial; "" otherwise
   std::vector<Bitmap> bitmaps;
   std::vector<Artifact> artifacts;
   friend bool operator==(const AttemptRecord&, const AttemptRecord&) = default;
@@ -129,14 +135,20 @@ nlohmann::json to_json(const Failure& failure);
 Failure failure_from_json(const nlohmann::json& object);
 nlohmann::json to_json(const MetricPoint& point);  // a value that is not finite is null
 MetricPoint metric_point_from_json(const nlohmann::json& object);
+// The points of a "metric" or "metrics" event (run/protocol.h), none of another. Points of one
+// event share its "wall_s".
+std::vector<MetricPoint> points_of_event(const nlohmann::json& event);
 nlohmann::json to_json(const Artifact& artifact);
 Artifact artifact_from_json(const nlohmann::json& object);
 nlohmann::json finals_from_json(const nlohmann::json& object);  // metric → number or null, checked
 nlohmann::json to_json(const TrialRecord& trial);
 TrialRecord trial_from_json(const nlohmann::json& object);
-// Bitmaps are given by evaluation, images and digest; their bits are left out.
+// Bitmaps are given by evaluation, images and digest; their bits are left out. So are "epochs",
+// "state_sha256" and "resumed_from" where there are none.
 nlohmann::json to_json(const AttemptRecord& attempt);
 AttemptRecord attempt_from_json(const std::string& key, const nlohmann::json& object);
+// epochs, state_sha256 and resumed_from, none of which need be there.
+void read_training(const nlohmann::json& object, AttemptRecord& attempt);
 
 // A line of a report's `trials.jsonl`: {"schema_version": 1, "key", "canonical", "config", "seed",
 // "memberships": […], "attempts": […]}. Reading throws DataError alone.

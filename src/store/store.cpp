@@ -327,6 +327,21 @@ std::optional<Bitmap> Store::bitmap(std::string_view key, std::string_view evalu
   });
 }
 
+std::optional<fs::path> Store::artifact(std::string_view key, std::string_view name) const {
+  auto& connection = database_->connection();
+  return database_->read([&]() -> std::optional<fs::path> {
+    SQLite::Statement select(connection,
+                             "SELECT number, path FROM attempts JOIN artifacts "
+                             "ON attempts.id = attempt AND name = ? "
+                             "WHERE key = ? AND status = 'ok' ORDER BY number DESC LIMIT 1");
+    select.bind(1, std::string(name));
+    select.bind(2, std::string(key));
+    if (!select.executeStep()) return std::nullopt;
+    return attempt_folder(runs_folder(), key, select.getColumn(0).getInt64()) /
+           select.getColumn(1).getString();
+  });
+}
+
 std::string Store::content_digest() const {
   auto& connection = database_->connection();
   return database_->read([&] {

@@ -133,6 +133,9 @@ class Store {
   // Of the latest successful attempt; nothing where there is none or only its digest is known.
   std::optional<Bitmap> bitmap(std::string_view key, std::string_view evaluation = "top1") const;
 
+  // The artifact `name` of the latest successful attempt, absolute; nothing where there is none.
+  std::optional<std::filesystem::path> artifact(std::string_view key, std::string_view name) const;
+
   // SHA-256 over everything that trials, memberships and attempts say: equal databases have equal
   // digests, however they came about.
   std::string content_digest() const;

@@ -102,15 +102,23 @@ void put_finals(SQLite::Database& connection, std::int64_t id, const json& final
   }
 }
 
-void put_layers(SQLite::Database& connection, std::int64_t id, const json& layers) {
-  SQLite::Statement insert(connection,
-                           "INSERT INTO layers (attempt, position, layer) VALUES (?, ?, ?)");
+// A list of objects, one a row: `sql` inserts attempt, position and the object's JSON.
+void put_list(SQLite::Database& connection, const char* sql, std::int64_t id, const json& list) {
+  SQLite::Statement insert(connection, sql);
   std::int64_t position = 0;
-  for (const json& layer : layers) {
+  for (const json& object : list) {
     insert.bind(1, id);
     insert.bind(2, position++);
-    insert.bind(3, dump(layer));
+    insert.bind(3, dump(object));
     run(insert);
+  }
+}
+
+void bind_text(SQLite::Statement& statement, int index, const std::string& text) {
+  if (text.empty()) {
+    statement.bind(index);
+  } else {
+    statement.bind(index, text);
   }
 }
 
@@ -235,7 +243,8 @@ void put_attempt(SQLite::Database& connection, const AttemptRecord& attempt) {
       connection,
       "INSERT INTO attempts (key, number, status, failure_class, message, exit_code, signal, "
       "failure_details, started_ms, finished_ms, seconds, peak_memory_bytes, device, command, "
-      "numerics_version, environment) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+      "numerics_version, environment, state_sha256, resumed_from) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   insert.bind(1, attempt.key);
   insert.bind(2, attempt.number);
   insert.bind(3, std::string(to_string(attempt.status)));
@@ -254,11 +263,16 @@ void put_attempt(SQLite::Database& connection, const AttemptRecord& attempt) {
   insert.bind(14, attempt.command);
   bind_json(insert, 15, attempt.numerics_version);
   insert.bind(16, put_environment(connection, attempt.fingerprint));
+  bind_text(insert, 17, attempt.state_sha256);
+  bind_text(insert, 18, attempt.resumed_from);
   insert.exec();
   const std::int64_t id = connection.getLastInsertRowid();
   put_finals(connection, id, attempt.finals);
   put_series(connection, id, 0, attempt.series);
-  put_layers(connection, id, attempt.layers);
+  put_list(connection, "INSERT INTO layers (attempt, position, layer) VALUES (?, ?, ?)", id,
+           attempt.layers);
+  put_list(connection, "INSERT INTO epochs (attempt, position, epoch) VALUES (?, ?, ?)", id,
+           attempt.epochs);
   put_bitmaps(connection, id, attempt.bitmaps);
   put_artifacts(connection, id, attempt.artifacts);
 }
@@ -313,7 +327,8 @@ AttemptRecord read_attempt(SQLite::Database& connection, std::int64_t id) {
       connection,
       "SELECT key, number, status, failure_class, message, exit_code, signal, failure_details, "
       "started_ms, finished_ms, seconds, peak_memory_bytes, device, command, numerics_version, "
-      "fingerprint FROM attempts JOIN environments ON environments.id = environment "
+      "fingerprint, state_sha256, resumed_from "
+      "FROM attempts JOIN environments ON environments.id = environment "
       "WHERE attempts.id = ?");
   select.bind(1, id);
   select.executeStep();
@@ -335,6 +350,8 @@ AttemptRecord read_attempt(SQLite::Database& connection, std::int64_t id) {
   out.command = select.getColumn(13).getString();
   out.numerics_version = json_of(select.getColumn(14));
   out.fingerprint = json_of(select.getColumn(15));
+  out.state_sha256 = select.getColumn(16).getString();  // "" where it is null
+  out.resumed_from = select.getColumn(17).getString();
 
   auto finals = rows_of(connection, "name, value", "finals", "name", id);
   while (finals.executeStep()) {
@@ -350,6 +367,8 @@ AttemptRecord read_attempt(SQLite::Database& connection, std::int64_t id) {
   }
   auto layers = rows_of(connection, "layer", "layers", "position", id);
   while (layers.executeStep()) out.layers.push_back(json_of(layers.getColumn(0)));
+  auto epochs = rows_of(connection, "epoch", "epochs", "position", id);
+  while (epochs.executeStep()) out.epochs.push_back(json_of(epochs.getColumn(0)));
   auto bitmaps =
       rows_of(connection, "evaluation, images, sha256, bits", "bitmaps", "evaluation", id);
   while (bitmaps.executeStep()) {

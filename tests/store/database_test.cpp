@@ -1,4 +1,6 @@
 // Opening: what is refused, and with which sentence.
+#include "store/database.h"
+
 #include <SQLiteCpp/SQLiteCpp.h>
 
 #include <catch2/catch_test_macros.hpp>
@@ -8,6 +10,8 @@
 
 #include "core/file.h"
 #include "fixture.h"
+#include "store/migrations.h"
+#include "store/tables.h"
 
 namespace bitsweep::store {
 namespace {
@@ -30,9 +34,44 @@ TEST_CASE("a database of a newer schema is refused with both versions and exit c
       FAIL("a newer schema was opened");
     } catch (const StoreError& error) {
       CHECK(error.exit_code() == ExitCode::kStore);
-      CHECK_THAT(error.what(), ContainsSubstring("schema 99") && ContainsSubstring("up to 1"));
+      CHECK_THAT(error.what(), ContainsSubstring("schema 99") && ContainsSubstring("up to 2"));
     }
   }
+}
+
+TEST_CASE("a database of schema 1 keeps what it had, and can hold epochs after its migration") {
+  const TemporaryFolder folder;
+  const auto path = folder / "results.db";
+  const std::string key(64, 'a');
+  exec(path, std::string(migrations()[0]) +
+                 "PRAGMA application_id = 1112758096; PRAGMA user_version = 1;"
+                 "INSERT INTO trials VALUES ('" +
+                 key +
+                 "', 7);"
+                 "INSERT INTO configurations VALUES ('" +
+                 key +
+                 "', '{}', '{\"kind\":\"ptq\"}');"
+                 "INSERT INTO environments VALUES (1, 'e', '{\"threads\":1}');"
+                 "INSERT INTO attempts (id, key, number, status, started_ms, device, command, "
+                 "environment) VALUES (1, '" +
+                 key +
+                 "', 1, 'ok', 1000, 'cpu', 'run', 1);"
+                 "INSERT INTO finals VALUES (1, 'top1', 0.5);");
+  CHECK_THROWS_MATCHES(Store::open(path, Access::read), StoreError,
+                       MessageMatches(ContainsSubstring("bitsweep db migrate")));
+  auto store = Store::open(path, Access::write);
+  AttemptRecord attempt = store.shown_attempt(key).value();
+  CHECK(attempt.finals.at("top1") == 0.5);
+  CHECK(attempt.epochs == nlohmann::json::array());
+  CHECK(attempt.state_sha256.empty());
+  CHECK_FALSE(to_json(attempt).contains("epochs"));
+
+  attempt.epochs = {{{"epoch", 1}, {"state_sha256", "s"}, {"train_loss", 0.25}}};
+  attempt.state_sha256 = "s";
+  attempt.resumed_from = "1/checkpoints/5.safetensors";
+  store.database().write([&] { put_attempt(store.database().connection(), attempt); });
+  CHECK(to_json(store.shown_attempt(key).value()) == to_json(attempt));
+  CHECK(Store::open(path, Access::read).state_of(std::vector{key}).at(0).status == Status::ok);
 }
 
 TEST_CASE("a database that is missing is an error for readers and made for writers") {
