@@ -1,10 +1,10 @@
 // `bitsweep run`: runs what is not done.
-#include <CLI/CLI.hpp>
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
-#include <chrono>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -47,13 +47,17 @@ void print_tally(const Tally& tally, double seconds, const std::string& database
 void require_ready(const sweep::Plan& plan, const std::vector<run::Decision>& decisions) {
   for (std::size_t i = 0; i < decisions.size(); ++i) {
     if (decisions[i].action != run::Action::blocked) continue;
+    if (plan.trials[i].needs.empty()) {
+      throw DataError(fmt::format("{}: {}", plan.trials[i].name, decisions[i].reason));
+    }
     const sweep::Need& need = plan.needs.at(plan.trials[i].needs.at(0));
     throw DataError(fmt::format("{}: needs {}: {}", plan.trials[i].name, need.what, need.detail));
   }
   if (::access(worker_program().c_str(), X_OK) != 0) {
-    throw EnvironmentError(fmt::format("{}: the worker program is not there; build it, or set "
-                                       "BITSWEEP_WORKER",
-                                       worker_program().string()));
+    throw EnvironmentError(
+        fmt::format("{}: the worker program is not there; build it, or set "
+                    "BITSWEEP_WORKER",
+                    worker_program().string()));
   }
 }
 
@@ -65,6 +69,9 @@ run::Task make_task(const sweep::PlannedTrial& trial, const run::Decision& decis
   task.settings = trial.settings.to_json();
   task.paths = trial.paths;
   task.successes_seen = decision.successes_seen;
+  task.waits_for = trial.waits_for;
+  task.waits_for_name = decision.waits_for_name;
+  task.resume = !options.force;
   const auto* timeout = trial.settings.get("budget.trial_timeout").as<std::string>();
   if (!options.timeout.empty()) {
     task.timeout_s = parse_duration_s(options.timeout, "--timeout");
@@ -123,12 +130,16 @@ ExitCode execute(const Options& options) {
       case run::Action::running:
         tasks.push_back(make_task(loaded.plan.trials[i], decisions[i], options));
         break;
-      case run::Action::done: ++tally.cached; break;
+      case run::Action::done:
+        ++tally.cached;
+        break;
       case run::Action::failed:
         ++tally.failed;
         fmt::print(stderr, "{}: {}\n", loaded.plan.trials[i].name, decisions[i].reason);
         break;
-      case run::Action::blocked: BITSWEEP_CHECK(false, "a blocked trial was let through"); break;
+      case run::Action::blocked:
+        BITSWEEP_CHECK(false, "a blocked trial was let through");
+        break;
     }
   }
   run::RunSummary summary;
@@ -148,43 +159,52 @@ ExitCode execute(const Options& options) {
   }
   tally.ok += summary.ok;
   tally.failed += summary.failed;
+  tally.skipped += summary.skipped;
   tally.cached += summary.cached;
   print_tally(tally, seconds(), options.database);
   if (summary.signal == SIGINT) return ExitCode::kInterrupted;
-  if (summary.signal == SIGTERM) return ExitCode::kTerminated;
+  if (summary.signal == SIGTERM) {
+    return summary.resumable > 0 ? ExitCode::kPreempted : ExitCode::kTerminated;
+  }
   return tally.failed > 0 ? ExitCode::kTrialFailed : ExitCode::kOk;
 }
 
 }  // namespace
 
 void register_run(Registry<Command>& registry) {
-  registry.add({"run", "Run what is not done", [](CLI::App& app) {
-                  auto options = std::make_shared<Options>();
-                  add_plan_options(app, *options);
-                  app.add_flag("-n,--dry-run", options->dry_run, "Plan only");
-                  app.add_option("-j,--jobs", options->jobs,
-                                 "Trials at a time (default: one a core, or one a GPU)")
-                      ->check(CLI::Range(1, 1024));
-                  app.add_option("--device", options->device, "auto, cpu, cuda or cuda:N")
-                      ->capture_default_str();
-                  app.add_option("--threads", options->threads,
-                                 "Threads of each trial; part of its numeric fingerprint")
-                      ->check(CLI::Range(1, 1024))
-                      ->capture_default_str();
-                  app.add_option("--retries", options->retries,
-                                 "Further attempts after a crash (default: budget.retries)")
-                      ->check(CLI::Range(0, 100));
-                  app.add_option("--timeout", options->timeout,
-                                 "Longest time of a trial, \"90s\", \"2h\" (default: "
-                                 "budget.trial_timeout)");
-                  app.add_flag("--fail-fast", options->fail_fast,
-                               "Start nothing more after the first failure");
-                  app.footer(
-                      "The last line on stderr is ok=… failed=… skipped=… cached=… wall=… db=…\n"
-                      "Examples:\n  bitsweep run sweeps/quickstart.toml\n"
-                      "  bitsweep run sweeps/quickstart.toml quant.activation.bits=3..8 -j 2");
-                  return std::function<ExitCode()>([options] { return execute(*options); });
-                }});
+  registry.add(
+      {"run", "Run what is not done", [](CLI::App& app) {
+         auto options = std::make_shared<Options>();
+         add_plan_options(app, *options);
+         app.add_flag("-n,--dry-run", options->dry_run, "Plan only");
+         app.add_option("-j,--jobs", options->jobs,
+                        "Trials at a time (default: one a core, or one a GPU)")
+             ->check(CLI::Range(1, 1024));
+         app.add_option("--device", options->device, "auto, cpu, cuda or cuda:N")
+             ->capture_default_str();
+         app.add_option("--threads", options->threads,
+                        "Threads of each trial; part of its numeric fingerprint")
+             ->check(CLI::Range(1, 1024))
+             ->capture_default_str();
+         app.add_option("--retries", options->retries,
+                        "Further attempts after a crash (default: budget.retries)")
+             ->check(CLI::Range(0, 100));
+         app.add_option("--timeout", options->timeout,
+                        "Longest time of a trial, \"90s\", \"2h\" (default: "
+                        "budget.trial_timeout)");
+         app.add_flag("--fail-fast", options->fail_fast,
+                      "Start nothing more after the first failure");
+         app.footer(
+             "The last line on stderr is ok=… failed=… skipped=… cached=… wall=… db=…\n"
+             "Ctrl-C and SIGTERM let each training write a checkpoint first (within 30 s);"
+             "\nthe next run goes on from it, unless --force starts over. Exit codes: 130 "
+             "after\nSIGINT; after SIGTERM 75 where a trial can go on from its checkpoint "
+             "(\"run me\nagain\"), else 143. Where a stage fails, the trials that need its "
+             "weights are\nskipped.\n"
+             "Examples:\n  bitsweep run sweeps/quickstart.toml\n"
+             "  bitsweep run sweeps/quickstart.toml quant.activation.bits=3..8 -j 2");
+         return std::function<ExitCode()>([options] { return execute(*options); });
+       }});
 }
 
 }  // namespace bitsweep::cli

@@ -1,4 +1,6 @@
 // `bitsweep status`: how far the sweeps of a database are, from any other terminal.
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
@@ -7,10 +9,10 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <thread>
-#include <unistd.h>
 
 #include "cli/command.h"
 #include "cli/locations.h"
+#include "cli/table.h"
 #include "core/text.h"
 #include "run/progress.h"
 #include "store/folder.h"
@@ -31,8 +33,9 @@ struct RunningTrial {
   std::string key;
   std::string name;
   double seconds = 0;
-  std::string phase;
+  std::vector<std::string> now;  // run::describe_progress
   double fraction = 0;
+  double whole_s = -1;  // what it would take from the start, by its own pace; negative: unknown
 };
 
 struct SweepStatus {
@@ -40,7 +43,6 @@ struct SweepStatus {
   std::map<std::string, int> by_status;
   std::map<std::string, int> failures;  // class → count
   std::vector<RunningTrial> running;
-  double mean_seconds = 0;  // of the trials that are done
   double remaining_s = -1;  // honest: negative where nothing tells
   int total() const {
     int out = 0;
@@ -49,18 +51,30 @@ struct SweepStatus {
   }
 };
 
-// The last progress event of an attempt, from the end of its events.jsonl.
-nlohmann::json last_progress(const std::filesystem::path& folder) {
+struct ProgressEvents {
+  nlohmann::json first;  // null where there is none
+  nlohmann::json last;
+};
+
+// The first and the last progress event of an attempt, from the ends of its events.jsonl.
+ProgressEvents progress_events(const std::filesystem::path& folder) {
   std::ifstream file(folder / "events.jsonl", std::ios::binary | std::ios::ate);
-  if (!file) return {};
-  constexpr std::streamoff kTail = 16384;
+  ProgressEvents out;
+  if (!file) return out;
+  const auto next = [&]() -> nlohmann::json {
+    for (std::string line; std::getline(file, line);) {
+      auto event = nlohmann::json::parse(line, nullptr, false);
+      if (event.is_object() && event.value("event", "") == "progress") return event;
+    }
+    return nullptr;
+  };
+  constexpr std::streamoff kTail = 65536;
   const std::streamoff size = file.tellg();
+  file.seekg(0);
+  out.first = next();
+  file.clear();
   file.seekg(std::max<std::streamoff>(0, size - kTail));
-  nlohmann::json out;
-  for (std::string line; std::getline(file, line);) {
-    auto event = nlohmann::json::parse(line, nullptr, false);
-    if (event.is_object() && event.value("event", "") == "progress") out = std::move(event);
-  }
+  for (auto event = next(); !event.is_null(); event = next()) out.last = std::move(event);
   return out;
 }
 
@@ -72,14 +86,14 @@ RunningTrial running_trial(const store::Store& store, const nlohmann::json& row)
   if (!attempt) return out;
   out.seconds = static_cast<double>(store::now_ms() - attempt->started_ms) / 1000.0;
   const auto folder = store.runs_folder() / out.key / std::to_string(attempt->number);
-  const auto event = last_progress(folder);
-  if (event.is_object()) {
-    const double total = event.value("total", 0.0);
-    out.fraction = total > 0 ? event.value("done", 0.0) / total : 0;
-    out.phase = fmt::format("{} {}/{} {}", event.value("phase", std::string()),
-                            format_count(event.value("done", std::int64_t{0})),
-                            format_count(event.value("total", std::int64_t{0})),
-                            event.value("unit", std::string()));
+  const auto [first, last] = progress_events(folder);
+  if (last.is_object()) {
+    out.fraction = run::fraction_of(last);
+    out.now = run::describe_progress(last);
+  }
+  if (last.is_object() && last.contains("fraction")) {
+    // A training that was resumed did not do all of its share in this attempt.
+    out.whole_s = run::estimate_remaining_s(out.fraction - run::fraction_of(first), 1, out.seconds);
   }
   return out;
 }
@@ -104,24 +118,35 @@ SweepStatus sweep_status(const store::Store& store, const std::string& name) {
     }
     if (status == "running") out.running.push_back(running_trial(store, row));
   }
-  if (timed > 0) {
-    out.mean_seconds = seconds / timed;
-    double left = out.mean_seconds * (out.by_status["queued"] + out.by_status["preempted"]);
-    for (const RunningTrial& trial : out.running) left += out.mean_seconds * (1 - trial.fraction);
-    // Without a runner nothing gets done: no time is promised.
-    if (!out.running.empty()) out.remaining_s = left / static_cast<double>(out.running.size());
+  for (const RunningTrial& trial : out.running) {
+    if (trial.whole_s < 0) continue;
+    seconds += trial.whole_s;
+    ++timed;
   }
+  // Without a runner nothing gets done: no time is promised.
+  if (timed == 0 || out.running.empty()) return out;
+  const double mean_s = seconds / timed;
+  double left = mean_s * (out.by_status["queued"] + out.by_status["preempted"]);
+  for (const RunningTrial& trial : out.running) {
+    left += (trial.whole_s >= 0 ? trial.whole_s : mean_s) * (1 - trial.fraction);
+  }
+  out.remaining_s = left / static_cast<double>(out.running.size());
   return out;
 }
 
 nlohmann::json to_json(const SweepStatus& status) {
   nlohmann::json running = nlohmann::json::array();
   for (const RunningTrial& trial : status.running) {
-    running.push_back({{"key", trial.key}, {"name", trial.name}, {"seconds", trial.seconds},
-                       {"fraction", trial.fraction}, {"phase", trial.phase}});
+    running.push_back({{"key", trial.key},
+                       {"name", trial.name},
+                       {"seconds", trial.seconds},
+                       {"fraction", trial.fraction},
+                       {"phase", join(trial.now, "  ")}});
   }
-  nlohmann::json out = {{"sweep", status.name},         {"trials", status.total()},
-                        {"by_status", status.by_status}, {"failures", status.failures},
+  nlohmann::json out = {{"sweep", status.name},
+                        {"trials", status.total()},
+                        {"by_status", status.by_status},
+                        {"failures", status.failures},
                         {"running", running}};
   out["remaining_seconds"] =
       status.remaining_s < 0 ? nlohmann::json(nullptr) : nlohmann::json(status.remaining_s);
@@ -139,8 +164,13 @@ std::string to_text(const SweepStatus& status) {
     out += fmt::format("  failed: {} × {}\n", count, failure);
   }
   for (const RunningTrial& trial : status.running) {
-    out += fmt::format("  running: {}  {}  {}\n", trial.name, format_duration(trial.seconds),
-                       trial.phase);
+    const std::string head =
+        fmt::format("  running: {}  {}  ", trial.name, format_duration(trial.seconds));
+    const std::size_t width = output_width();
+    out += head;
+    out += width > 0 ? run::fit(trial.now, static_cast<int>(width) - static_cast<int>(head.size()))
+                     : join(trial.now, "  ");
+    out += "\n";
   }
   return out;
 }

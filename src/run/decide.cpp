@@ -1,5 +1,8 @@
 #include "run/decide.h"
 
+#include <algorithm>
+#include <span>
+
 #include "core/text.h"
 #include "quant/scheme.h"
 
@@ -61,15 +64,46 @@ Decision decide_one(const sweep::PlannedTrial& trial, const store::TrialState& s
   return out;
 }
 
+// A trial that starts from another's weights: runs after it, and not at all unless that one is in
+// this plan or has succeeded before.
+void add_predecessor(const sweep::Plan& plan, const store::Store* store, std::size_t trial,
+                     std::vector<Decision>& decisions) {
+  const std::string& key = plan.trials[trial].waits_for;
+  Decision& decision = decisions[trial];
+  const auto first =
+      std::find_if(plan.trials.begin(), plan.trials.end(),
+                   [&](const sweep::PlannedTrial& other) { return other.identity.key == key; });
+  if (first != plan.trials.end()) {
+    decision.waits_for_name = first->name;
+    const Decision& before = decisions[static_cast<std::size_t>(first - plan.trials.begin())];
+    if (decision.action != Action::run || before.action == Action::done) return;
+    decision.reason += fmt::format("; after {}", first->name);
+    if (before.action == Action::failed) decision.reason += ", which failed";
+    return;
+  }
+  decision.waits_for_name = "trial " + key.substr(0, 12);
+  const bool succeeded =
+      store != nullptr && store->state_of(std::span(&key, 1)).front().successes > 0;
+  if (decision.action != Action::run || succeeded) return;
+  decision.action = Action::blocked;
+  decision.reason =
+      fmt::format("needs the weights of {}, which has not succeeded", decision.waits_for_name);
+}
+
 }  // namespace
 
 std::string_view to_string(Action action) {
   switch (action) {
-    case Action::run: return "run";
-    case Action::done: return "done";
-    case Action::failed: return "failed";
-    case Action::running: return "running";
-    case Action::blocked: return "blocked";
+    case Action::run:
+      return "run";
+    case Action::done:
+      return "done";
+    case Action::failed:
+      return "failed";
+    case Action::running:
+      return "running";
+    case Action::blocked:
+      return "blocked";
   }
   BITSWEEP_CHECK(false, "action {}", static_cast<int>(action));
 }
@@ -85,6 +119,9 @@ std::vector<Decision> decide(const sweep::Plan& plan, const store::Store* store,
   out.reserve(keys.size());
   for (std::size_t i = 0; i < keys.size(); ++i) {
     out.push_back(decide_one(plan.trials[i], states[i], options));
+  }
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (!plan.trials[i].waits_for.empty()) add_predecessor(plan, store, i, out);
   }
   return out;
 }

@@ -18,7 +18,7 @@ enum class Action {
   done,     // has a successful attempt: cached
   failed,   // failed in a way that would repeat itself; --rerun-failed runs it
   running,  // another supervisor is at it; `run` waits for it
-  blocked,  // needs a file, or something that this version cannot do
+  blocked,  // needs a file, another trial, or something that this version cannot do
 };
 std::string_view to_string(Action action);
 
@@ -27,10 +27,11 @@ struct Decision {
   std::string reason;  // one phrase: "not run yet", "attempt 1 crashed: …"
   std::int64_t successes_seen = 0;
   std::optional<double> past_seconds;  // of its latest successful attempt
+  std::string waits_for_name;  // of the trial whose weights it takes (PlannedTrial::waits_for)
 };
 
 struct DecideOptions {
-  bool force = false;         // done trials run again
+  bool force = false;  // done trials run again
   bool rerun_failed = false;
   bool rerun_numerics = false;  // done trials whose method has a newer numerics_version run again
 };

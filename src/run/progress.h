@@ -3,17 +3,21 @@
 #pragma once
 
 #include <chrono>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace bitsweep::run {
 
 struct ProgressState {
-  int total = 0;    // trials to run
+  int total = 0;  // trials to run
   int ok = 0;
   int failed = 0;
   double fraction_running = 0;  // sum over running trials of their finished share
-  std::string now;  // "W4A4 evaluate 4,000/10,000 images", of one running trial
+  // Of these shares and of finished trials, what an earlier run had done (checkpoints).
+  double head_start = 0;
+  std::vector<std::string> now;  // describe_progress() of one running trial
 };
 
 class Progress {
@@ -31,7 +35,8 @@ class Progress {
   // Removes the live line.
   void clear();
 
-  // What update() draws, for a given width: bar, counts, rate, time left.
+  // What update() draws, for a given width: bar, counts, rate, time left, and as many phrases of
+  // `now` as there is room for.
   static std::string render(const ProgressState& state, double elapsed_s, int columns);
 
  private:
@@ -43,8 +48,17 @@ class Progress {
   Clock::time_point last_draw_{};
 };
 
-// Seconds that `remaining` trials take on, from the trials that finished, or negative where unknown.
-double estimate_remaining_s(double done, double total, double elapsed_s);
+// Seconds that `left` trials take, when `worked` of them took `elapsed_s`; negative where unknown.
+double estimate_remaining_s(double worked, double left, double elapsed_s);
+
+// A worker's "progress" event (run/protocol.h) for people, the most telling first:
+// {"evaluate 4,000/10,000 images"}, or of a training {"epoch 3/30", "loss 1.234", "top1 45.3 %",
+// "612 images/s", "step 1,173/11,730"}.
+std::vector<std::string> describe_progress(const nlohmann::json& event);
+// The finished share of the trial.
+double fraction_of(const nlohmann::json& event);
+// As many of `phrases` as fit into `columns`, two spaces between them; the first one always.
+std::string fit(const std::vector<std::string>& phrases, int columns);
 
 // Columns of the terminal on standard error: $COLUMNS, else what the terminal says, else 80.
 int terminal_columns();

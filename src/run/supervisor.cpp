@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <csignal>
 #include <cstring>
-#include <deque>
 #include <fstream>
 #include <memory>
 #include <optional>
@@ -15,7 +15,9 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "core/text.h"
+#include "run/queue.h"
 #include "run/worker_process.h"
+#include "store/checkpoints.h"
 
 namespace bitsweep::run {
 namespace {
@@ -23,6 +25,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr auto kGraceAfterSignal = std::chrono::seconds(10);
+constexpr auto kGraceForCheckpoint = std::chrono::seconds(30);  // an evaluation may come first
 constexpr auto kElsewherePoll = std::chrono::milliseconds(500);
 constexpr std::size_t kLogTail = 4096;  // characters of a dead worker's last words
 
@@ -67,7 +70,8 @@ struct Running {
   std::optional<Clock::time_point> deadline;
   bool timed_out = false;
   double fraction = 0;
-  std::string phase{};
+  std::optional<double> head_start{};  // the fraction that a training resumed with
+  std::vector<std::string> now{};
   std::string log_tail{};
 };
 
@@ -75,12 +79,6 @@ struct SlotState {
   Slot slot;
   std::unique_ptr<WorkerProcess> worker;
   std::optional<Running> running;
-};
-
-// A task that waits for its turn, or for another supervisor to be done with it.
-struct Waiting {
-  std::size_t task = 0;
-  Clock::time_point not_before{};
 };
 
 // The kernel's count of processes it killed for memory in this control group; a rise tells an
@@ -104,15 +102,16 @@ std::string signal_name(int signal) {
 
 bool worth_retrying(const std::string& failure_class) {
   return failure_class.rfind("crash", 0) == 0 || failure_class == "oom_host" ||
-         failure_class == "oom_cuda";
+         failure_class == "oom_cuda" || failure_class == "preempted";
 }
+
+bool is_training(const Task& task) { return task.settings.value("kind", "") == "train"; }
 
 class Supervision {
  public:
   Supervision(const std::vector<Task>& tasks, const SupervisorOptions& options, store::Store& store,
               Progress& progress)
-      : tasks_(tasks), options_(options), store_(store), progress_(progress) {
-    for (std::size_t i = 0; i < tasks.size(); ++i) waiting_.push_back({i});
+      : tasks_(tasks), options_(options), store_(store), progress_(progress), queue_(tasks) {
     for (const Slot& slot : options.slots) slots_.push_back({slot, nullptr, std::nullopt});
     failed_attempts_.resize(tasks.size());
   }
@@ -124,9 +123,9 @@ class Supervision {
       if (g_signal != 0 && summary_.signal == 0) begin_stop();
       if (summary_.signal != 0 && (g_signal_count > 1 || Clock::now() > stop_deadline_)) kill_all();
       if (!stopping()) start_waiting();
-      const bool any_running = std::any_of(slots_.begin(), slots_.end(),
-                                           [](const SlotState& s) { return s.running.has_value(); });
-      if (!any_running && (stopping() || waiting_.empty())) break;
+      const bool any_running = std::any_of(
+          slots_.begin(), slots_.end(), [](const SlotState& s) { return s.running.has_value(); });
+      if (!any_running && (stopping() || queue_.empty())) break;
       wait_for_events();
       for (SlotState& slot : slots_) {
         if (slot.worker) pump(slot);
@@ -145,7 +144,10 @@ class Supervision {
 
   void begin_stop() {
     summary_.signal = g_signal;
-    stop_deadline_ = Clock::now() + kGraceAfterSignal;
+    const bool checkpoints = std::any_of(slots_.begin(), slots_.end(), [&](const SlotState& slot) {
+      return slot.running && is_training(tasks_[slot.running->task]);
+    });
+    stop_deadline_ = Clock::now() + (checkpoints ? kGraceForCheckpoint : kGraceAfterSignal);
     progress_.line(fmt::format("{}: stopping; again to stop at once", signal_name(g_signal)));
     for (SlotState& slot : slots_) {
       if (slot.worker) slot.worker->terminate();
@@ -160,31 +162,33 @@ class Supervision {
 
   void start_waiting() {
     for (SlotState& slot : slots_) {
-      while (!slot.running && !waiting_.empty()) {
-        const auto now = Clock::now();
-        const auto it = std::find_if(waiting_.begin(), waiting_.end(),
-                                     [&](const Waiting& w) { return w.not_before <= now; });
-        if (it == waiting_.end()) break;
-        Waiting next = *it;
-        waiting_.erase(it);
-        start(slot, next);
+      while (!slot.running) {
+        const auto next = queue_.take(Clock::now());
+        if (!next) break;
+        start(slot, *next);
       }
     }
   }
 
-  void start(SlotState& slot, Waiting next) {
-    const Task& task = tasks_[next.task];
+  void start(SlotState& slot, std::size_t index) {
+    const Task& task = tasks_[index];
+    nlohmann::json paths = task.paths;
+    if (!task.waits_for.empty()) {
+      const auto weights = store_.artifact(task.waits_for, "weights");
+      if (!weights) return skip(index);
+      paths["model.weights"] = weights->string();
+    }
     auto attempt = store_.begin_attempt(
         task.key, {slot.slot.device, options_.command, options_.environment, task.successes_seen});
     if (!attempt) {  // another supervisor is at it, or is done with it
       if (successes(task.key) > task.successes_seen) {
         ++summary_.cached;
+        queue_.finish(index);
         progress_.line(fmt::format("cached  {} (another run finished it)", task.name));
         return;
       }
       store_.reconcile();  // where that supervisor was killed, its trial is free now
-      next.not_before = Clock::now() + kElsewherePoll;
-      waiting_.push_back(next);
+      queue_.push_back(index, Clock::now() + kElsewherePoll);
       return;
     }
     if (!slot.worker) {
@@ -193,12 +197,18 @@ class Supervision {
     Job job;
     job.key = task.key;
     job.settings = task.settings;
-    job.paths = task.paths;
+    job.paths = std::move(paths);
     job.attempt_folder = attempt->folder.string();
     job.device = slot.slot.device;
     job.threads = slot.slot.threads;
+    job.stop_after_epochs = task.stop_after_epochs;
+    if (task.resume) {
+      for (const auto& checkpoint : store::resumable_checkpoints(store_.runs_folder(), task.key)) {
+        job.resume.push_back(std::filesystem::absolute(checkpoint.path).string());
+      }
+    }
     std::ofstream events(attempt->folder / "events.jsonl", std::ios::app);
-    Running running{next.task, std::move(*attempt), std::move(events), Clock::now(), {}};
+    Running running{index, std::move(*attempt), std::move(events), Clock::now(), {}};
     if (task.timeout_s > 0) {
       running.deadline = running.start + std::chrono::duration_cast<Clock::duration>(
                                              std::chrono::duration<double>(task.timeout_s));
@@ -234,23 +244,21 @@ class Supervision {
     if (ended) worker_ended(slot);
   }
 
-  void handle(SlotState& slot, const nlohmann::json& event) {
+  void handle(SlotState& slot, nlohmann::json event) {
     const auto& name = event.at("event");
     const std::string kind = name.is_string() ? name.get<std::string>() : "";
     if (!slot.running) return;  // "ready", "bye", or late words of a trial that was given up
     Running& running = *slot.running;
     if (event.value("key", tasks_[running.task].key) != tasks_[running.task].key) return;
+    const bool is_series = kind == "metric" || kind == "metrics";
+    if (is_series) event["wall_s"] = std::round(1000 * seconds_since(running.start)) / 1000;
     running.events << event.dump() << '\n' << std::flush;
     if (kind == "progress") {
-      const double total = event.value("total", 0.0);
-      const double share = total > 0 ? event.value("done", 0.0) / total : 0.0;
-      running.fraction = std::clamp(event.value("fraction", share), 0.0, 1.0);
-      running.phase = fmt::format("{} {}/{} {}", event.value("phase", std::string("running")),
-                                  format_count(event.value("done", std::int64_t{0})),
-                                  format_count(event.value("total", std::int64_t{0})),
-                                  event.value("unit", std::string()));
-    } else if (kind == "metric") {
-      record_metric(running, event);
+      running.fraction = fraction_of(event);
+      if (event.contains("fraction") && !running.head_start) running.head_start = running.fraction;
+      running.now = describe_progress(event);
+    } else if (is_series) {
+      store_.add_metrics(running.attempt, store::points_of_event(event));
     } else if (kind == "done") {
       succeed(slot, event);
     } else if (kind == "failed") {
@@ -263,17 +271,6 @@ class Supervision {
     return store_.state_of(std::span(&key, 1)).front().successes;
   }
 
-  void record_metric(const Running& running, const nlohmann::json& event) {
-    store::MetricPoint point;
-    point.name = event.value("name", std::string());
-    if (!event.contains("value") || !event["value"].is_number()) return;
-    point.value = event["value"].get<double>();
-    if (event.contains("step")) point.step = event["step"].get<std::int64_t>();
-    if (event.contains("epoch")) point.epoch = event["epoch"].get<double>();
-    point.wall_s = seconds_since(running.start);
-    store_.add_metrics(running.attempt, std::span(&point, 1));
-  }
-
   double seconds_since(Clock::time_point start) const {
     return std::chrono::duration<double>(Clock::now() - start).count();
   }
@@ -284,29 +281,55 @@ class Supervision {
                        std::to_string(total).size(), total);
   }
 
-  void succeed(SlotState& slot, const nlohmann::json& event) {
+  Running take(SlotState& slot) {
     Running running = std::move(*slot.running);
     slot.running.reset();
+    head_start_ += running.head_start.value_or(0);
+    return running;
+  }
+
+  // Its weights would be those of a trial that has not succeeded.
+  void skip(std::size_t index) {
+    const Task& task = tasks_[index];
+    queue_.finish(index);
+    ++summary_.skipped;
+    const store::TrialState state = store_.state_of(std::span(&task.waits_for, 1)).front();
+    std::string why = "was not run";
+    if (state.status == store::Status::ok) {
+      why = "leaves no weights";
+    } else if (!state.failure_class.empty()) {
+      why = fmt::format("failed: {}: {}", state.failure_class, state.message);
+    }
+    progress_.line(fmt::format("skipped {}  starts from the weights of {}, which {}", task.name,
+                               task.waits_for_name, why));
+  }
+
+  void succeed(SlotState& slot, const nlohmann::json& event) {
+    const Running running = take(slot);
     const Task& task = tasks_[running.task];
+    queue_.finish(running.task);
     try {
       store_.finish_attempt(running.attempt);
     } catch (const DataError& error) {  // the worker said done, its folder says otherwise
       store_.fail_attempt(running.attempt, {"crash", error.what(), {}, {}, {}});
-      report_failure(task, "crash", error.what());
+      report_failure(running.task, "crash", error.what());
       return;
     }
     ++summary_.ok;
+    store::remove_other_checkpoints(store_.runs_folder(), task.key, running.attempt.number);
     std::string figures;
     const auto metrics = event.value("metrics", nlohmann::json::object());
     if (metrics.contains("top1") && metrics["top1"].is_number()) {
       figures = fmt::format("  top1 {:.2f} %", 100 * metrics["top1"].get<double>());
     }
-    progress_.line(fmt::format("{} {} {}{}  {}", counter(), progress_.mark(true), task.name, figures,
-                               format_duration(seconds_since(running.start))));
+    progress_.line(fmt::format("{} {} {}{}  {}", counter(), progress_.mark(true), task.name,
+                               figures, format_duration(seconds_since(running.start))));
   }
 
-  void report_failure(const Task& task, const std::string& failure_class,
-                             const std::string& message) {
+  void report_failure(std::size_t index, const std::string& failure_class,
+                      const std::string& message) {
+    const Task& task = tasks_[index];
+    queue_.finish(index);
     ++summary_.failed;
     summary_.failures.push_back(fmt::format("{}: {}: {}", task.name, failure_class, message));
     progress_.line(fmt::format("{} {} {}  {}: {}", counter(), progress_.mark(false), task.name,
@@ -315,23 +338,27 @@ class Supervision {
 
   void fail(SlotState& slot, const std::string& failure_class, const std::string& message,
             const ExitStatus& status = {}) {
-    Running running = std::move(*slot.running);
-    slot.running.reset();
-    const Task& task = tasks_[running.task];
+    const Running running = take(slot);
     const std::size_t index = running.task;
+    const Task& task = tasks_[index];
     store::Failure failure{failure_class, message, std::nullopt, std::nullopt, nullptr};
     if (status.signal != 0) failure.signal = status.signal;
     if (status.code != 0) failure.exit_code = status.code;
     store_.fail_attempt(running.attempt, failure);
-    if (failure_class == "preempted") return;
+    if (failure_class == "preempted" && stopping()) {
+      const auto checkpoints = store::resumable_checkpoints(store_.runs_folder(), task.key);
+      if (task.resume && !checkpoints.empty()) ++summary_.resumable;
+      progress_.line(fmt::format("stopped {}  {}", task.name, message));
+      return;
+    }
     const int failures = ++failed_attempts_[index];
     if (worth_retrying(failure_class) && failures <= task.retries && !stopping()) {
       progress_.line(fmt::format("retry   {}  {}: {} (attempt {} of {})", task.name, failure_class,
                                  message, failures + 1, task.retries + 1));
-      waiting_.push_front({index});
+      queue_.push_front(index);
       return;
     }
-    report_failure(task, failure_class, message);
+    report_failure(index, failure_class, message);
   }
 
   // End of file on the events: the process is gone or going.
@@ -345,7 +372,8 @@ class Supervision {
     std::string last_words(trim(running.log_tail + late_log));
     const auto last_line = last_words.find_last_of('\n');
     if (last_line != std::string::npos) last_words = last_words.substr(last_line + 1);
-    const std::string hint = last_words.empty() ? "" : fmt::format("; its last words: {}", last_words);
+    const std::string hint =
+        last_words.empty() ? "" : fmt::format("; its last words: {}", last_words);
     if (running.timed_out) {
       fail(slot, "timeout",
            fmt::format("longer than its {} (budget.trial_timeout)",
@@ -379,10 +407,12 @@ class Supervision {
     state.total = static_cast<int>(tasks_.size());
     state.ok = summary_.ok + summary_.cached;
     state.failed = summary_.failed;
+    state.head_start = head_start_;
     for (const SlotState& slot : slots_) {
       if (!slot.running) continue;
       state.fraction_running += slot.running->fraction;
-      if (state.now.empty()) state.now = slot.running->phase;
+      state.head_start += slot.running->head_start.value_or(0);
+      if (state.now.empty()) state.now = slot.running->now;
     }
     progress_.update(state);
   }
@@ -391,8 +421,9 @@ class Supervision {
   const SupervisorOptions& options_;
   store::Store& store_;
   Progress& progress_;
-  std::deque<Waiting> waiting_;
+  TaskQueue queue_;
   std::vector<SlotState> slots_;
+  double head_start_ = 0;  // of the trials that are over
   std::vector<int> failed_attempts_;
   RunSummary summary_;
   Clock::time_point stop_deadline_{};

@@ -1,6 +1,6 @@
 // Runs trials on worker processes: one process a slot, kept between trials, replaced when it dies.
-// A dead worker costs one attempt of one trial; a dead supervisor takes its workers with it and costs
-// nothing that was finished.
+// A dead worker costs one attempt of one trial; a dead supervisor takes its workers with it and
+// costs nothing that was finished.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "run/progress.h"
+#include "run/task.h"
 #include "store/store.h"
 
 namespace bitsweep::run {
@@ -18,19 +19,6 @@ namespace bitsweep::run {
 struct Slot {
   std::string device = "cpu";
   int threads = 1;
-};
-
-// A trial to run. The store knows it already (Store::put_sweep).
-struct Task {
-  std::string key;
-  std::string name;         // "sweep/axis=value,…"
-  nlohmann::json settings;  // flat resolved settings (config::Settings::to_json)
-  nlohmann::json paths;     // setting key → absolute path on this machine
-  double timeout_s = 0;     // 0: none
-  int retries = 1;          // further attempts after a crash or an out-of-memory
-  // Successful attempts that the decision to run it knew of. More of them by the time its turn comes
-  // mean that another supervisor has done it.
-  std::int64_t successes_seen = 0;
 };
 
 struct SupervisorOptions {
@@ -44,14 +32,17 @@ struct SupervisorOptions {
 struct RunSummary {
   int ok = 0;
   int failed = 0;
-  int cached = 0;  // found done by another supervisor while this one ran
-  int signal = 0;  // SIGINT or SIGTERM that ended the run, or 0
+  int skipped = 0;                    // for want of the weights of a trial that did not succeed
+  int cached = 0;                     // found done by another supervisor while this one ran
+  int resumable = 0;                  // preempted with a checkpoint to go on from
+  int signal = 0;                     // SIGINT or SIGTERM that ended the run, or 0
   std::vector<std::string> failures;  // "name: class: message", in order of happening
 };
 
-// Runs every task that no other supervisor is running or has done. Blocks until all are finished, or
-// a SIGINT or SIGTERM arrives (running trials are then recorded as preempted and can be run again).
-// Throws EnvironmentError where workers cannot be started at all.
+// Runs every task that no other supervisor is running or has done. Blocks until all are finished,
+// or a SIGINT or SIGTERM arrives: running trials are then recorded as preempted and can be run
+// again, a training from the checkpoint that it writes first. Throws EnvironmentError where workers
+// cannot be started at all.
 RunSummary supervise(const std::vector<Task>& tasks, const SupervisorOptions& options,
                      store::Store& store, Progress& progress);
 

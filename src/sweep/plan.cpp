@@ -118,6 +118,7 @@ class Planner {
       const auto key = context_.find_trial ? context_.find_trial(id) : std::nullopt;
       if (key) {
         digests["model.weights"] = *key;
+        trial.waits_for = *key;
       } else {
         trial.needs.push_back(need(*weights, "the database has no such trial"));
       }

@@ -38,7 +38,7 @@ struct PlannedTrial : Point {
   config::Identity identity;
   std::map<std::string, std::string> paths;  // configuration key → absolute path on this machine
   std::string stage;                // the [[stage]] that this trial is; "" an ordinary trial
-  std::string waits_for;            // key of the stage's trial whose weights it takes; "" none
+  std::string waits_for;  // key of the trial (of a stage, or any) whose weights it takes; "" none
   std::vector<std::string> merged;  // names of equal points that this trial stands for, too
   std::vector<std::size_t> needs;   // positions in Plan::needs
   std::int64_t macs = 0;            // of one image; 0 where unknown

@@ -1,9 +1,12 @@
-// A worker that does what the job's settings say ("test.act"), for tests of the supervisor: the real
-// protocol without LibTorch.
+// A worker that does what the job's settings say ("test.act", else $FAKE_WORKER_ACT), for tests of
+// the supervisor: the real protocol without LibTorch. Act "train" counts 20 steps, 5 to an epoch,
+// and checkpoints the count.
+#include <signal.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -11,27 +14,123 @@
 #include <thread>
 
 #include "core/file.h"
+#include "core/hash.h"
 #include "run/parent.h"
 #include "run/protocol.h"
 
 namespace {
 
-void say(const nlohmann::json& event) { std::cout << event.dump() << std::endl; }
+using nlohmann::json;
+namespace fs = std::filesystem;
 
-void succeed(const bitsweep::run::Job& job) {
-  const nlohmann::json metrics = {{"top1", 0.5}, {"images", 8}};
-  const nlohmann::json result = {{"schema_version", 1},      {"key", job.key},
-                                 {"status", "ok"},           {"metrics", metrics},
-                                 {"fingerprint", {{"libtorch", "none"}}}, {"layers", nlohmann::json::array()},
-                                 {"seconds", 0.01},          {"bitmaps", nlohmann::json::object()},
-                                 {"numerics_version", {{"fake", 1}}}};
-  bitsweep::write_file_atomic(std::filesystem::path(job.attempt_folder) / "result.json", result.dump());
+constexpr int kSteps = 20;
+constexpr int kStepsPerEpoch = 5;
+
+volatile std::sig_atomic_t g_stop = 0;
+
+void say(const json& event) { std::cout << event.dump() << std::endl; }
+
+void succeed(const bitsweep::run::Job& job, const json& metrics, const json& fields) {
+  json result = {{"schema_version", 1},
+                 {"key", job.key},
+                 {"status", "ok"},
+                 {"metrics", metrics},
+                 {"fingerprint", {{"libtorch", "none"}}},
+                 {"layers", json::array()},
+                 {"seconds", 0.01},
+                 {"bitmaps", json::object()},
+                 {"numerics_version", {{"fake", 1}}}};
+  result.update(fields);
+  bitsweep::write_file_atomic(fs::path(job.attempt_folder) / "result.json", result.dump());
   say({{"event", "done"}, {"key", job.key}, {"metrics", metrics}, {"seconds", 0.01}});
 }
 
 // True the first time it is asked in this folder's parent: to fail once, then succeed.
 bool first_time(const bitsweep::run::Job& job) {
-  return std::filesystem::path(job.attempt_folder).filename() == "1";
+  return fs::path(job.attempt_folder).filename() == "1";
+}
+
+void write_checkpoint(const fs::path& folder, int step) {
+  fs::create_directories(folder / "checkpoints");
+  bitsweep::write_file_atomic(folder / "checkpoints" / (std::to_string(step) + ".safetensors"),
+                              std::to_string(step));
+}
+
+json epoch_record(int epoch) {
+  return {{"epoch", epoch},
+          {"step", epoch * kStepsPerEpoch},
+          {"state_sha256", bitsweep::sha256_hex("epoch " + std::to_string(epoch))},
+          {"lr", 0.1},
+          {"train_loss", 1.0 / epoch},
+          {"train_top1", 0.5},
+          {"split", "test"},
+          {"top1", 0.5 + 0.01 * epoch},
+          {"loss", 1.0}};
+}
+
+// False where a signal stopped it.
+bool train(const bitsweep::run::Job& job) {
+  const fs::path folder = job.attempt_folder;
+  ::signal(SIGTERM, [](int) { g_stop = 1; });
+  ::signal(SIGINT, [](int) { g_stop = 1; });
+  json fields = {{"epochs", json::array()}};
+  int step = 0;
+  if (!job.resume.empty()) {
+    step = std::stoi(bitsweep::read_text_file(job.resume.front()));
+    fields["resumed_from"] =
+        fs::relative(job.resume.front(), folder.parent_path()).generic_string();
+  }
+  const int last =
+      job.stop_after_epochs ? static_cast<int>(*job.stop_after_epochs) * kStepsPerEpoch : kSteps;
+  while (step < last) {
+    if (job.settings.value("test.kill_at", 0) == step + 1 && first_time(job)) ::raise(SIGKILL);
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    ++step;
+    json points = {{{"name", "train.loss"}, {"value", 1.0 / step}, {"step", step}},
+                   {{"name", "lr"}, {"value", 0.1}, {"step", step}}};
+    if (step % kStepsPerEpoch == 0) {
+      points.push_back({{"name", "top1"},
+                        {"value", 0.5},
+                        {"step", step},
+                        {"epoch", static_cast<double>(step / kStepsPerEpoch)}});
+      write_checkpoint(folder, step);
+    }
+    say({{"event", "metrics"}, {"key", job.key}, {"points", points}});
+    say({{"event", "progress"},
+         {"key", job.key},
+         {"phase", "train"},
+         {"done", step},
+         {"total", kSteps},
+         {"unit", "steps"},
+         {"epoch", (step - 1) / kStepsPerEpoch + 1},
+         {"epochs", kSteps / kStepsPerEpoch},
+         {"fraction", static_cast<double>(step) / kSteps}});
+    if (g_stop == 0) continue;
+    write_checkpoint(folder, step);
+    say({{"event", "failed"},
+         {"key", job.key},
+         {"class", "preempted"},
+         {"message", "checkpoint at step " + std::to_string(step)}});
+    return false;
+  }
+  for (int epoch = 1; epoch * kStepsPerEpoch <= step; ++epoch) {
+    fields["epochs"].push_back(epoch_record(epoch));
+  }
+  const std::string weights = "weights";
+  bitsweep::write_file_atomic(folder / "weights.safetensors", weights);
+  fields["state_sha256"] = bitsweep::sha256_hex("step " + std::to_string(step));
+  fields["artifacts"] = {{{"name", "weights"},
+                          {"path", "weights.safetensors"},
+                          {"bytes", weights.size()},
+                          {"sha256", bitsweep::sha256_hex(weights)}}};
+  succeed(job, {{"top1", 0.5}, {"images", 8}, {"steps", step}}, fields);
+  return true;
+}
+
+std::string act_of(const bitsweep::run::Job& job) {
+  if (job.settings.contains("test.act")) return job.settings.at("test.act");
+  const char* act = std::getenv("FAKE_WORKER_ACT");
+  return act != nullptr ? act : "ok";
 }
 
 }  // namespace
@@ -40,11 +139,10 @@ int main() {
   bitsweep::run::die_with_parent();
   say({{"event", "ready"}, {"pid", ::getpid()}});
   for (std::string line; std::getline(std::cin, line);) {
-    const auto job = bitsweep::run::job_from_json(nlohmann::json::parse(line));
-    const auto lock =
-        bitsweep::FileLock::try_acquire(std::filesystem::path(job.attempt_folder) / "lock");
+    const auto job = bitsweep::run::job_from_json(json::parse(line));
+    const auto lock = bitsweep::FileLock::try_acquire(fs::path(job.attempt_folder) / "lock");
     say({{"event", "started"}, {"key", job.key}});
-    const std::string act = job.settings.at("test.act");
+    const std::string act = act_of(job);
     if (act == "crash" || (act == "crash_once" && first_time(job))) ::raise(SIGSEGV);
     if (act == "kill_once" && first_time(job)) ::raise(SIGKILL);
     if (act == "exit") {
@@ -55,14 +153,25 @@ int main() {
     if (act == "slow") std::this_thread::sleep_for(std::chrono::milliseconds(300));
     if (act == "garbage") std::cout << "this is no JSON\n[1, 2]\n" << std::flush;
     if (act == "data") {
-      say({{"event", "failed"}, {"key", job.key}, {"class", "data"}, {"message", "weights are gone"}});
+      say({{"event", "failed"},
+           {"key", job.key},
+           {"class", "data"},
+           {"message", "weights are gone"}});
       continue;
     }
     if (act == "lies") {
-      say({{"event", "done"}, {"key", job.key}, {"metrics", nlohmann::json::object()}});
+      say({{"event", "done"}, {"key", job.key}, {"metrics", json::object()}});
+      continue;
+    }
+    if (act == "train") {
+      if (!train(job)) return 75;
+      continue;
+    }
+    if (act == "needs_weights" && !fs::exists(job.paths.value("model.weights", ""))) {
+      say({{"event", "failed"}, {"key", job.key}, {"class", "data"}, {"message", "no weights"}});
       continue;
     }
     say({{"event", "metric"}, {"key", job.key}, {"name", "loss"}, {"value", 1.5}, {"step", 1}});
-    succeed(job);
+    succeed(job, {{"top1", 0.5}, {"images", 8}}, json::object());
   }
 }

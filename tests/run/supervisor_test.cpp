@@ -12,7 +12,10 @@
 #include <thread>
 #include <vector>
 
+#include "core/file.h"
 #include "core/hash.h"
+#include "store/care.h"
+#include "store/checkpoints.h"
 #include "store/store.h"
 
 using namespace bitsweep;
@@ -32,6 +35,7 @@ class Bench {
       trial.canonical = "{\"i\":" + std::to_string(i) + ",\"act\":\"" + acts[i] + "\"}";
       trial.key = sha256_hex(trial.canonical);
       trial.config = {{"test.act", acts[i]}};
+      if (acts[i] == "train") trial.config["kind"] = "train";
       store::Membership membership;
       membership.sweep = "s";
       membership.name = "s/act=" + acts[i] + std::to_string(i);
@@ -68,6 +72,22 @@ class Bench {
     return open().state_of(std::span(&tasks[task].key, 1)).front();
   }
 
+  std::filesystem::path runs() const { return folder_ / "runs"; }
+  std::vector<store::AttemptRecord> attempts(std::size_t task) const {
+    return open().attempts(tasks[task].key);
+  }
+  // Waits until an event of that kind has come from the task's attempt.
+  void wait_for_event(std::size_t task, std::int64_t attempt, const std::string& text) const {
+    const auto file = runs() / tasks[task].key / std::to_string(attempt) / "events.jsonl";
+    for (int i = 0; i < 1000; ++i) {
+      if (std::filesystem::exists(file) && read_text_file(file).find(text) != std::string::npos) {
+        return;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    FAIL("no " << text << " in " << file);
+  }
+
   std::vector<run::Task> tasks;
 
  private:
@@ -100,7 +120,8 @@ TEST_CASE("a worker that dies costs one attempt of one trial", "[run]") {
   CHECK(bench.state(3).attempts == 1);
 }
 
-TEST_CASE("a trial that always crashes is recorded with its signal, and its neighbours run", "[run]") {
+TEST_CASE("a trial that always crashes is recorded with its signal, and its neighbours run",
+          "[run]") {
   Bench bench({"crash", "ok"});
   const auto summary = bench.run();
   CHECK(summary.ok == 1);
@@ -211,4 +232,136 @@ TEST_CASE("a killed supervisor leaves no worker behind and no trial running", "[
   }
   CHECK(resolved == 1);
   CHECK(bench.state(0).status == store::Status::preempted);
+}
+
+namespace {
+
+// Runs `bench` in a child and sends it `signal` once its first training has come to step 7. Returns
+// the child's RunSummary::resumable, or −1 where the signal was not noticed.
+int run_and_signal(Bench& bench, int signal) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    try {
+      const auto summary = bench.run();
+      ::_exit(summary.signal == signal ? summary.resumable : 100);
+    } catch (const std::exception&) {
+      ::_exit(101);  // never on into the other tests
+    }
+  }
+  bench.wait_for_event(0, 1, "\"done\":7,");
+  ::kill(child, signal);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status) && WEXITSTATUS(status) < 100 ? WEXITSTATUS(status) : -1;
+}
+
+}  // namespace
+
+TEST_CASE("a signal lets a training write its checkpoint, and the next run goes on from it",
+          "[run]") {
+  for (const int signal : {SIGTERM, SIGINT}) {
+    Bench bench({"train", "train"});
+    CHECK(run_and_signal(bench, signal) == 1);
+    REQUIRE(bench.state(0).status == store::Status::preempted);
+    CHECK(bench.state(0).message.find("checkpoint at step") != std::string::npos);
+    CHECK(bench.state(1).status == store::Status::queued);
+    const auto checkpoints = store::resumable_checkpoints(bench.runs(), bench.tasks[0].key);
+    REQUIRE(checkpoints.size() == 2);  // of the first epoch, and of the signal
+    CHECK(checkpoints[0].step >= 7);
+    CHECK(checkpoints[1].step == 5);
+
+    CHECK(bench.run().ok == 2);
+    const auto attempts = bench.attempts(0);
+    REQUIRE(attempts.size() == 2);
+    CHECK(attempts[1].resumed_from == "1/checkpoints/" + checkpoints[0].path.filename().string());
+    CHECK(attempts[1].epochs.size() == 4);
+    CHECK(attempts[1].state_sha256 == bench.attempts(1)[0].state_sha256);
+    // What it went on from is no longer needed.
+    CHECK(store::checkpoints_in(bench.runs() / bench.tasks[0].key / "1").empty());
+    CHECK(store::checkpoints_in(bench.runs() / bench.tasks[0].key / "2").size() >= 2);
+  }
+}
+
+TEST_CASE("a training whose worker was killed is tried again from its last checkpoint", "[run]") {
+  Bench bench({"train"});
+  bench.tasks[0].settings["test.kill_at"] = 13;
+  CHECK(bench.run().ok == 1);
+  const auto attempts = bench.attempts(0);
+  REQUIRE(attempts.size() == 2);
+  CHECK(attempts[0].failure->failure_class == "crash(SIGKILL)");
+  CHECK(attempts[1].resumed_from == "1/checkpoints/10.safetensors");
+}
+
+TEST_CASE("a training that must not resume starts over", "[run]") {
+  Bench bench({"train"});
+  bench.tasks[0].settings["test.kill_at"] = 13;
+  bench.tasks[0].resume = false;
+  CHECK(bench.run().ok == 1);
+  CHECK(bench.attempts(0).at(1).resumed_from.empty());
+}
+
+TEST_CASE("a training ends after as many epochs as its task says", "[run]") {
+  Bench bench({"train"});
+  bench.tasks[0].stop_after_epochs = 2;
+  CHECK(bench.run().ok == 1);
+  CHECK(bench.attempts(0)[0].epochs.size() == 2);
+}
+
+TEST_CASE("series, epochs and artifacts of a training come back from its folder as they were",
+          "[run]") {
+  Bench bench({"train"});
+  CHECK(bench.run().ok == 1);
+  const auto attempt = bench.attempts(0).at(0);
+  REQUIRE(attempt.series.size() == 44);  // two a step and one an epoch
+  CHECK(attempt.series[0].name == "train.loss");
+  CHECK(attempt.series[0].wall_s > 0);
+  CHECK(attempt.series[0].wall_s == attempt.series[1].wall_s);  // of one event
+  CHECK(attempt.series[10].epoch == 1.0);
+  CHECK(attempt.artifacts.at(0).name == "weights");
+  CHECK(std::filesystem::exists(bench.open().artifact(bench.tasks[0].key, "weights").value()));
+  const std::string digest = bench.open().content_digest();
+  CHECK(store::verify(bench.open()).empty());
+  store::rebuild(bench.open().path(), store::MissingFolders::refuse);
+  CHECK(bench.open().content_digest() == digest);
+}
+
+TEST_CASE("a trial runs after the one whose weights it takes, and is given them", "[run]") {
+  for (const int slots : {1, 3}) {
+    Bench bench({"needs_weights", "needs_weights", "train"});
+    for (const std::size_t i : {0u, 1u}) bench.tasks[i].waits_for = bench.tasks[2].key;
+    const auto summary = bench.run(slots);
+    CHECK(summary.ok == 3);
+    CHECK(bench.attempts(2).at(0).finished_ms <= bench.attempts(0).at(0).started_ms);
+  }
+}
+
+TEST_CASE("weights of a trial that has succeeded before are taken as they are", "[run]") {
+  Bench bench({"train", "needs_weights"});
+  const auto both = bench.tasks;
+  bench.tasks = {both[0]};
+  REQUIRE(bench.run().ok == 1);
+  bench.tasks = {both[1]};
+  bench.tasks[0].waits_for = both[0].key;
+  CHECK(bench.run().ok == 1);
+}
+
+TEST_CASE("trials that need the weights of a failed one are skipped, not run and not failed",
+          "[run]") {
+  Bench bench({"data", "ok", "ok", "ok"});
+  bench.tasks[1].waits_for = bench.tasks[0].key;
+  bench.tasks[2].waits_for = bench.tasks[1].key;
+  const auto summary = bench.run();
+  CHECK(summary.ok == 1);
+  CHECK(summary.failed == 1);
+  CHECK(summary.skipped == 2);
+  CHECK(bench.state(1).status == store::Status::queued);
+  CHECK(bench.state(1).attempts == 0);
+}
+
+TEST_CASE("a trial that waits for one without weights is skipped", "[run]") {
+  Bench bench({"ok", "ok"});
+  bench.tasks[1].waits_for = bench.tasks[0].key;
+  const auto summary = bench.run();
+  CHECK(summary.ok == 1);
+  CHECK(summary.skipped == 1);
 }

@@ -1,0 +1,29 @@
+// A trial to run, as the supervisor takes it. The store knows it already (Store::put_sweep).
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+namespace bitsweep::run {
+
+struct Task {
+  std::string key;
+  std::string name;         // "sweep/axis=value,…"
+  nlohmann::json settings;  // flat resolved settings (config::Settings::to_json)
+  nlohmann::json paths;     // setting key → absolute path on this machine
+  double timeout_s = 0;     // 0: none
+  int retries = 1;          // further attempts after a crash or an out-of-memory
+  // Successful attempts that the decision to run it knew of. More of them by the time its turn
+  // comes mean that another supervisor has done it.
+  std::int64_t successes_seen = 0;
+  // Key and name of the trial whose weights it starts from: it runs after that one and gets its
+  // weights.safetensors as model.weights. "": none.
+  std::string waits_for{};
+  std::string waits_for_name{};
+  bool resume = true;  // a training goes on from the checkpoints of earlier attempts
+  std::optional<std::int64_t> stop_after_epochs{};
+};
+
+}  // namespace bitsweep::run
