@@ -4,40 +4,23 @@
 
 #include <chrono>
 #include <filesystem>
-#include <fstream>
 #include <new>
+#include <utility>
 
 #include "config/trial.h"
 #include "core/file.h"
-#include "core/hash.h"
 #include "exec/device.h"
-#include "graph/listing.h"
-#include "quant/scheme.h"
 #include "worker/faults.h"
+#include "worker/result.h"
 
 namespace bitsweep::worker {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using nlohmann::json;
 using run::FailureClass;
+using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kBetweenProgress(200);
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-// The largest resident size since the last reset, of this process.
-void reset_peak_memory() { std::ofstream("/proc/self/clear_refs") << "5"; }
-
-std::uint64_t peak_memory_bytes() {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.starts_with("VmHWM:")) return std::stoull(line.substr(6)) * 1024;
-  }
-  return 0;
-}
 
 config::TrialConfig trial_config(const run::Job& job) {
   config::Settings settings = config::Settings::from_json(job.settings);
@@ -47,41 +30,29 @@ config::TrialConfig trial_config(const run::Job& job) {
   return config::to_trial(settings);
 }
 
-json metrics_of(const ptq::Outcome& outcome, double seconds) {
-  const ptq::Accuracy& accuracy = outcome.accuracy;
-  json metrics = graph::to_json(outcome.counts.total);
-  metrics.update(
-      {{"top1", accuracy.top1()},
-       {"top5", accuracy.top5()},
-       {"correct", accuracy.correct_top1()},
-       {"correct_top5", accuracy.correct_top5()},
-       {"images", accuracy.images()},
-       {"loss", accuracy.loss()},
-       {"calibrate_seconds", outcome.calibrate_s},
-       {"evaluate_seconds", outcome.evaluate_s},
-       {"images_per_second", static_cast<double>(accuracy.images()) / outcome.evaluate_s},
-       {"seconds", seconds}});
-  return metrics;
-}
-
-json layers_of(const ptq::Outcome& outcome) {
-  json layers = json::array();
-  for (const graph::LayerCount& layer : outcome.counts.layers) {
-    layers.push_back(graph::to_json(*outcome.graph, layer));
-  }
-  return layers;
-}
-
-// What the numbers rest on besides the configuration.
-json fingerprint_of(const config::TrialConfig& config, const ptq::Outcome& outcome,
-                    const std::string& device) {
-  const data::Dataset& dataset = data::datasets().get(config.data.name);
-  json out = exec::fingerprint(exec::open_device(device));
-  out["data"] = {{"name", dataset.name},
-                 {"test_sha256", dataset.test.digest},
-                 {"train_sha256", dataset.train.digest}};
-  out["weights_sha256"] = outcome.weights_sha256;
-  return out;
+json run_quantization(const run::Job& job, const config::TrialConfig& config, const Usage& usage,
+                      ptq::Session& session, const Send& send) {
+  Clock::time_point last_sent{};
+  ptq::Listener listener;
+  listener.progress = [&](const char* phase, std::int64_t done, std::int64_t total) {
+    test_fault(phase, done);
+    if (done < total && Clock::now() - last_sent < kBetweenProgress) return;
+    last_sent = Clock::now();
+    send({{"event", "progress"},
+          {"key", job.key},
+          {"phase", phase},
+          {"done", done},
+          {"total", total},
+          {"unit", "images"}});
+  };
+  const ptq::Outcome outcome = session.run(config, listener);
+  const json metrics = {
+      {"calibrate_seconds", outcome.calibrate_s},
+      {"evaluate_seconds", outcome.evaluate_s},
+      {"images_per_second", static_cast<double>(outcome.accuracy.images()) / outcome.evaluate_s}};
+  return write_result(job, config, usage,
+                      {outcome.accuracy, *outcome.graph, outcome.counts, outcome.weights_sha256,
+                       metrics, json::object()});
 }
 
 struct Failed {
@@ -117,61 +88,26 @@ Failed classify() {
 
 }  // namespace
 
-ptq::Session& Worker::session(const std::string& device) {
-  const auto it = sessions_.find(device);
-  if (it != sessions_.end()) return it->second;
-  return sessions_.emplace(device, ptq::Session(exec::open_device(device))).first->second;
+Worker::Device& Worker::device(const std::string& name) {
+  const auto it = devices_.find(name);
+  if (it != devices_.end()) return it->second;
+  const at::Device device = exec::open_device(name);
+  return devices_.emplace(name, Device{ptq::Session(device), make_train_(device)}).first->second;
 }
 
 json Worker::attempt(const run::Job& job) {
-  const auto start = Clock::now();
-  reset_peak_memory();
+  const Usage usage;
   exec::set_threads(job.threads);
   const config::TrialConfig config = trial_config(job);
-
-  Clock::time_point last_sent{};
-  ptq::Listener listener;
-  listener.progress = [&](const char* phase, std::int64_t done, std::int64_t total) {
-    test_fault(phase, done);
-    if (done < total && Clock::now() - last_sent < kBetweenProgress) return;
-    last_sent = Clock::now();
-    send_({{"event", "progress"},
-           {"key", job.key},
-           {"phase", phase},
-           {"done", done},
-           {"total", total},
-           {"unit", "images"}});
-  };
-  const ptq::Outcome outcome = session(job.device).run(config, listener);
-
-  const std::filesystem::path folder = job.attempt_folder;
-  const std::vector<std::byte>& bitmap = outcome.accuracy.bitmap();
-  write_file_atomic(folder / "top1.bitmap", std::span<const std::byte>(bitmap));
-  const double seconds = seconds_since(start);
-  const std::uint64_t peak = peak_memory_bytes();
-  const json metrics = metrics_of(outcome, seconds);
-  const json result = {
-      {"schema_version", 1},
-      {"key", job.key},
-      {"status", "ok"},
-      {"metrics", metrics},
-      {"seconds", seconds},
-      {"peak_memory_bytes", peak},
-      {"fingerprint", fingerprint_of(config, outcome, job.device)},
-      {"numerics_version",
-       {{config.quant.scheme, quant::schemes().get(config.quant.scheme).numerics_version}}},
-      {"layers", layers_of(outcome)},
-      {"bitmaps",
-       {{"top1",
-         {{"file", "top1.bitmap"},
-          {"images", outcome.accuracy.images()},
-          {"sha256", sha256_hex(std::span<const std::byte>(bitmap))}}}}}};
-  write_file_atomic(folder / "result.json", result.dump(1) + "\n");
-  return {{"event", "done"},
-          {"key", job.key},
-          {"metrics", metrics},
-          {"seconds", seconds},
-          {"peak_memory_bytes", peak}};
+  switch (config.kind) {
+    case config::TrialKind::ptq:
+      return run_quantization(job, config, usage, device(job.device).ptq, send_);
+    case config::TrialKind::train:
+      return run_training(job, config, usage, device(job.device).train, send_);
+    case config::TrialKind::analysis:
+      break;
+  }
+  throw ConfigError("kind = \"analysis\" is no trial that a worker runs");
 }
 
 void Worker::run(const run::Job& job) {

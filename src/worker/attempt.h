@@ -1,6 +1,8 @@
 // One job from its configuration to the files of its attempt folder.
 #pragma once
 
+#include <c10/core/Device.h>
+
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -8,28 +10,37 @@
 
 #include "ptq/trial.h"
 #include "run/protocol.h"
+#include "worker/send.h"
+#include "worker/train_attempt.h"
 
 namespace bitsweep::worker {
 
-// Sends one event to the supervisor (run/protocol.h).
-using Send = std::function<void(const nlohmann::json& event)>;
+// Makes what trains on a device.
+using MakeTrain = std::function<Train(c10::Device device)>;
 
 // Runs jobs one after the other and keeps between them what the next may need.
 class Worker {
  public:
-  explicit Worker(Send send) : send_(std::move(send)) {}
+  Worker(Send send, MakeTrain make_train)
+      : send_(std::move(send)), make_train_(std::move(make_train)) {}
 
-  // Sends "started", "progress" and at last "done", or "failed" with its class. Writes the bitmap
-  // and then result.json into the attempt folder, whose lock it holds meanwhile. Throws nothing
-  // that a job can cause.
+  // Sends "started", "progress", "metrics" and at last "done", or "failed" with its class. Writes
+  // the bitmap and then result.json into the attempt folder, whose lock it holds meanwhile. Throws
+  // nothing that a job can cause.
   void run(const run::Job& job);
 
  private:
+  struct Device {
+    ptq::Session ptq;
+    Train train;
+  };
+
   nlohmann::json attempt(const run::Job& job);
-  ptq::Session& session(const std::string& device);
+  Device& device(const std::string& name);
 
   Send send_;
-  std::map<std::string, ptq::Session> sessions_;  // by device
+  MakeTrain make_train_;
+  std::map<std::string, Device> devices_;
 };
 
 }  // namespace bitsweep::worker

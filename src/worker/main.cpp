@@ -23,6 +23,7 @@
 #include "worker/attempt.h"
 #include "worker/bench_kernels.h"
 #include "worker/bench_ptq.h"
+#include "worker/stop.h"
 
 namespace bitsweep::worker {
 namespace {
@@ -47,7 +48,15 @@ void write_line(int descriptor, const nlohmann::json& line) {
   }
 }
 
-void serve(int out) {
+Train train_on(c10::Device) {
+  return [](const config::TrialConfig&, const train::Folders&, const train::Listener&,
+            std::optional<std::int64_t>) -> train::Outcome {
+    throw ConfigError("kind = \"train\": this version cannot train yet");
+  };
+}
+
+// 0 at the end of the jobs; ExitCode::kPreempted where a training was asked to stop.
+int serve(int out) {
   run::die_with_parent();
   const Send send = [out](const nlohmann::json& event) { write_line(out, event); };
   send({{"event", "ready"},
@@ -55,11 +64,13 @@ void serve(int out) {
         {"libtorch", TORCH_VERSION},
         {"instruction_set", kernels::name(kernels::active_instruction_set())},
         {"device", kernels::cuda_available() ? kernels::cuda_device_name(0) : "cpu"}});
-  Worker worker(send);
+  Worker worker(send, train_on);
   for (std::string line; std::getline(std::cin, line);) {
     worker.run(run::job_from_json(nlohmann::json::parse(line)));
+    if (stop_signal() != 0) return static_cast<int>(ExitCode::kPreempted);
   }
   send({{"event", "bye"}});
+  return 0;
 }
 
 nlohmann::json versions() {
@@ -98,8 +109,7 @@ int usage() {
 int start(const std::vector<std::string>& arguments) {
   const int out = take_standard_output();
   if (arguments.empty()) {
-    serve(out);
-    return 0;
+    return serve(out);
   }
   if (arguments.size() == 1 && arguments[0] == "--versions") {
     write_line(out, versions());

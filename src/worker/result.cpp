@@ -1,0 +1,104 @@
+#include "worker/result.h"
+
+#include <filesystem>
+#include <fstream>
+
+#include "core/file.h"
+#include "core/hash.h"
+#include "data/dataset.h"
+#include "exec/device.h"
+#include "graph/listing.h"
+#include "quant/scheme.h"
+
+namespace bitsweep::worker {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kBitmapFile = "top1.bitmap";
+
+json metrics_of(const Ending& ending, double seconds) {
+  const ptq::Accuracy& accuracy = ending.accuracy;
+  json metrics = graph::to_json(ending.counts.total);
+  metrics.update({{"top1", accuracy.top1()},
+                  {"top5", accuracy.top5()},
+                  {"correct", accuracy.correct_top1()},
+                  {"correct_top5", accuracy.correct_top5()},
+                  {"images", accuracy.images()},
+                  {"loss", accuracy.loss()},
+                  {"seconds", seconds}});
+  metrics.update(ending.metrics);
+  return metrics;
+}
+
+json layers_of(const Ending& ending) {
+  json layers = json::array();
+  for (const graph::LayerCount& layer : ending.counts.layers) {
+    layers.push_back(graph::to_json(ending.graph, layer));
+  }
+  return layers;
+}
+
+// What the numbers rest on besides the configuration.
+json fingerprint_of(const config::TrialConfig& config, const std::string& weights_sha256,
+                    const std::string& device) {
+  const data::Dataset& dataset = data::datasets().get(config.data.name);
+  json out = exec::fingerprint(exec::open_device(device));
+  out["data"] = {{"name", dataset.name},
+                 {"test_sha256", dataset.test.digest},
+                 {"train_sha256", dataset.train.digest}};
+  out["weights_sha256"] = weights_sha256;
+  return out;
+}
+
+}  // namespace
+
+// The kernel's high-water mark is set back to what is resident now.
+Usage::Usage() { std::ofstream("/proc/self/clear_refs") << "5"; }
+
+double Usage::seconds() const {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+}
+
+std::uint64_t Usage::peak_memory_bytes() const {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("VmHWM:")) return std::stoull(line.substr(6)) * 1024;
+  }
+  return 0;
+}
+
+json write_result(const run::Job& job, const config::TrialConfig& config, const Usage& usage,
+                  const Ending& ending) {
+  const std::filesystem::path folder = job.attempt_folder;
+  const std::span<const std::byte> bitmap(ending.accuracy.bitmap());
+  write_file_atomic(folder / kBitmapFile, bitmap);
+  const double seconds = usage.seconds();
+  const std::uint64_t peak = usage.peak_memory_bytes();
+  const json metrics = metrics_of(ending, seconds);
+  json result = {
+      {"schema_version", 1},
+      {"key", job.key},
+      {"status", "ok"},
+      {"metrics", metrics},
+      {"seconds", seconds},
+      {"peak_memory_bytes", peak},
+      {"fingerprint", fingerprint_of(config, ending.weights_sha256, job.device)},
+      {"numerics_version",
+       {{config.quant.scheme, quant::schemes().get(config.quant.scheme).numerics_version}}},
+      {"layers", layers_of(ending)},
+      {"bitmaps",
+       {{"top1",
+         {{"file", kBitmapFile},
+          {"images", ending.accuracy.images()},
+          {"sha256", sha256_hex(bitmap)}}}}}};
+  result.update(ending.fields);
+  write_file_atomic(folder / "result.json", result.dump(1) + "\n");
+  return {{"event", "done"},
+          {"key", job.key},
+          {"metrics", metrics},
+          {"seconds", seconds},
+          {"peak_memory_bytes", peak}};
+}
+
+}  // namespace bitsweep::worker

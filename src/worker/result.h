@@ -1,0 +1,43 @@
+// What result.json says of a trial of any kind, and the event that tells of it (run/protocol.h).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "config/trial.h"
+#include "graph/count.h"
+#include "graph/graph.h"
+#include "ptq/accuracy.h"
+#include "run/protocol.h"
+
+namespace bitsweep::worker {
+
+// Time and memory of one job, from its construction on.
+class Usage {
+ public:
+  Usage();
+  double seconds() const;
+  std::uint64_t peak_memory_bytes() const;  // of this process
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+// What every kind of trial ends with.
+struct Ending {
+  const ptq::Accuracy& accuracy;  // on the test images
+  const graph::Graph& graph;
+  const graph::Counts& counts;
+  std::string weights_sha256;  // of the file it started from; "" none
+  nlohmann::json metrics;      // further ones
+  nlohmann::json fields;       // further fields of result.json: an object
+};
+
+// Writes the bitmap and then, atomically, result.json into the job's folder. Returns the "done"
+// event.
+nlohmann::json write_result(const run::Job& job, const config::TrialConfig& config,
+                            const Usage& usage, const Ending& ending);
+
+}  // namespace bitsweep::worker
