@@ -126,45 +126,50 @@ class Planner {
     return false;
   }
 
-  // What a rule says for the layer that `node` is or, for an output, comes behind: the last layer
-  // up to it in execution order. nullptr where no rule says it.
-  const config::Value* rule_value(NodeId node, std::string_view key) const {
-    const auto behind = std::ranges::upper_bound(layers_, node);
-    if (behind == layers_.begin()) return nullptr;  // the network's input
-    const config::LayerRule* rule = rules_[static_cast<std::size_t>(behind - layers_.begin()) - 1];
-    if (rule == nullptr) return nullptr;
-    const auto it = std::ranges::find(rule->overrides, key, [](const auto& o) { return o.first; });
-    return it == rule->overrides.end() ? nullptr : &it->second;
-  }
+  // A width or a quantizer, and what to call its source in messages.
+  struct Chosen {
+    config::Value value;
+    std::string said;
+  };
 
-  int width(NodeId node, std::string_view key, int otherwise) const {
-    const config::Value* value = rule_value(node, key);
-    if (value == nullptr) return otherwise;
-    const auto* bits = value->as<std::int64_t>();
-    return bits != nullptr ? static_cast<int>(*bits) : kUnquantizedBits;
+  // What the configuration says (`otherwise`) under `key`, or a rule above it: that of the layer
+  // which `node` is or, for an output, comes behind; the last layer up to it in execution order.
+  Chosen choose(NodeId node, std::string_view key, config::Value otherwise) const {
+    const auto behind = std::ranges::upper_bound(layers_, node);
+    if (behind != layers_.begin()) {  // else the network's input
+      const config::LayerRule* rule =
+          rules_[static_cast<std::size_t>(behind - layers_.begin()) - 1];
+      for (const auto& [name, value] : rule ? rule->overrides : kNoOverrides) {
+        if (name == key) return {value, fmt::format("{}: {}", rule->place, key)};
+      }
+    }
+    return {std::move(otherwise), fmt::format("quant.{}", key)};
   }
 
   void add_weight(const BitPlace& place) {
-    const int bits = width(place.node, "weight.bits", weight_widths_[place.entry]);
-    if (bits == kUnquantizedBits) return;
-    const config::Value* rule = rule_value(place.node, "weight.quantizer");
-    QuantizerSite& site = add_site(Place::weight, place.node, bits, "quant.weight.bits",
-                                   rule ? *rule->as<std::string>() : quant_.weight.quantizer);
-    site.constant_grid = true;
+    const Chosen bits = choose(place.node, "weight.bits", weight_widths_[place.entry]);
+    const Chosen quantizer = choose(place.node, "weight.quantizer", quant_.weight.quantizer);
+    if (width(bits) == kUnquantizedBits) return;
+    add_site(Place::weight, place.node, bits, *quantizer.value.as<std::string>()).constant_grid =
+        true;
   }
 
   void add_output(const BitPlace& place) {
-    const int bits = width(place.node, "activation.bits", output_widths_[place.entry]);
-    if (bits == kUnquantizedBits) {
+    const Chosen bits = choose(place.node, "activation.bits", output_widths_[place.entry]);
+    if (width(bits) == kUnquantizedBits) {
       plan_.unquantized_outputs.push_back(place.node);
       return;
     }
-    QuantizerSite& site = add_site(Place::output, place.node, bits, "quant.activation.bits",
-                                   quant_.activation.quantizer);
+    QuantizerSite& site = add_site(Place::output, place.node, bits, quant_.activation.quantizer);
     const config::DorefaPactConfig& settings = quant_.dorefa_pact;
     site.clamp_factor = settings.clamp_factor;
     site.clip = settings.clip;
     site.alpha_init = settings.alpha_init.value_or(alpha_of(place.spot));
+  }
+
+  static int width(const Chosen& bits) {
+    const auto* number = bits.value.as<std::int64_t>();
+    return number != nullptr ? static_cast<int>(*number) : kUnquantizedBits;  // "none"
   }
 
   static double alpha_of(Spot spot) {
@@ -172,21 +177,23 @@ class Planner {
     return outside ? kAlphaOutside : kAlphaInBlocks;
   }
 
-  QuantizerSite& add_site(Place place, NodeId node, int bits, std::string_view key,
+  QuantizerSite& add_site(Place place, NodeId node, const Chosen& bits,
                           const std::string& quantizer) {
-    if (bits < fewest_bits(quantizer)) {
-      throw ConfigError(
-          fmt::format("{} = {} for '{}': {} has no grid of so few bits; expected {} "
-                      "to 16, or \"none\"",
-                      key, bits, graph_.node(node).name, quantizer, fewest_bits(quantizer)));
+    if (width(bits) < fewest_bits(quantizer)) {
+      throw ConfigError(fmt::format(
+          "{} = {} for '{}': {} has 2^(bits - 1) - 1 = 0 levels beside its zero; expected {} to "
+          "16, or \"none\"",
+          bits.said, width(bits), graph_.node(node).name, quantizer, fewest_bits(quantizer)));
     }
     QuantizerSite site;
     site.place = place;
     site.node = node;
-    site.bits = bits;
+    site.bits = width(bits);
     site.quantizer = quantizer;
     return plan_.sites.emplace_back(std::move(site));
   }
+
+  static inline const decltype(config::LayerRule::overrides) kNoOverrides;
 
   const Graph& graph_;
   const config::QuantConfig& quant_;

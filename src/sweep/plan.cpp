@@ -210,9 +210,14 @@ class Planner {
     check("data.train_images", trial.data.train_images.value_or(0), dataset.train.images());
     check("data.test_images", trial.data.test_images.value_or(0), dataset.test.images());
     if (trial.kind == config::TrialKind::train) {
-      const std::int64_t there =
-          trial.data.train_images.value_or(dataset.train.images());  // one at least trains
-      check("data.validation_images", trial.data.validation_images.value_or(0), there - 1);
+      const std::int64_t there = trial.data.train_images.value_or(dataset.train.images());
+      if (trial.data.validation_images.value_or(0) >= there) {
+        throw ConfigError(
+            fmt::format("{}: data.validation_images = {} leaves none of {} training images; "
+                        "expected at most {}",
+                        settings.place_of("data.validation_images"), *trial.data.validation_images,
+                        there, there - 1));
+      }
     }
     if (!config::calibrates(trial)) return;
     const config::CalibrationConfig& calibration = trial.quant.calibration;

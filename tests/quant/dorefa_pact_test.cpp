@@ -305,9 +305,12 @@ TEST_CASE("a width that leaves a signed grid with its zero alone is refused") {
   const auto refuses = [](const std::string& toml, const std::string& expected) {
     CHECK_THROWS_MATCHES(toynet(toml), ConfigError, MessageMatches(ContainsSubstring(expected)));
   };
-  refuses("quant.weight.bits = 1\n",
-          "quant.weight.bits = 1 for 'cells.0.conv1': tanh_symmetric has no grid of so few bits");
-  refuses("quant.activation.bits = 1\n", "quant.activation.bits = 1 for 'stem.bn': mpact has no");
+  refuses(
+      "quant.weight.bits = 1\n",
+      "quant.weight.bits = 1 for 'cells.0.conv1': tanh_symmetric has 2^(bits - 1) - 1 = 0 levels");
+  refuses("quant.activation.bits = 1\n",
+          "quant.activation.bits = 1 for 'stem.bn': mpact has 2^(bits");
+  refuses("[[layer]]\nmatch = \"fc\"\nweight.bits = 1\n", "x.toml:6:9: weight.bits = 1 for 'fc'");
   CHECK(toynet("quant.weight = { bits = 1, quantizer = \"dorefa\" }\n")
             .weights()
             .at("cells.0.conv1") == 1);
