@@ -25,6 +25,23 @@ template <class Slope>
   return sum;
 }
 
+// grad_x of a channel, and the sum that its scale gets.
+template <class RoundingOf>
+[[gnu::always_inline]] inline double channel_backward(const float* x, const float* grad_y,
+                                                      float* grad_x, const ChannelLayout& layout,
+                                                      std::int64_t channel, const AffineGrid& grid,
+                                                      RoundingOf rounding) {
+  const double grad_scale = channel_sum(x, grad_y, layout, channel,
+                                        [&](float v) { return scale_slope(v, grid, rounding()); });
+  for (std::int64_t outer = 0; outer < layout.outer; ++outer) {
+    const std::int64_t start = start_of(layout, outer, channel);
+#pragma GCC ivdep
+    for (std::int64_t i = start; i < start + layout.inner; ++i)
+      grad_x[i] = through_grid(grad_y[i], x[i], grid, rounding());
+  }
+  return grad_scale;
+}
+
 // Rounding as a compile-time constant for the two that scales are learned with; both add the zero
 // point after rounding.
 template <class F>
@@ -45,19 +62,12 @@ void learned_scale_backward(const float* x, const float* grad_y, float* grad_x,
   with_learned_rounding(asked, [&](auto rounding) {
     for (std::int64_t channel = 0; channel < layout.channels; ++channel) {
       const AffineGrid grid = grids[channel];
-      grad_scale[channel] = factor * channel_sum(x, grad_y, layout, channel, [&](float v) {
-                              return scale_slope(v, grid, rounding());
-                            });
       if (grad_zero_point != nullptr)
         grad_zero_point[channel] = factor * channel_sum(x, grad_y, layout, channel, [&](float v) {
                                      return zero_point_slope(v, grid, rounding());
                                    });
-      for (std::int64_t outer = 0; outer < layout.outer; ++outer) {
-        const std::int64_t start = start_of(layout, outer, channel);
-#pragma GCC ivdep
-        for (std::int64_t i = start; i < start + layout.inner; ++i)
-          grad_x[i] = through_grid(grad_y[i], x[i], grid, rounding());
-      }
+      grad_scale[channel] =
+          factor * channel_backward(x, grad_y, grad_x, layout, channel, grid, rounding);
     }
   });
 }
@@ -82,18 +92,11 @@ void max_abs_backward(const float* w, const float* grad_y, float* grad_w,
   for (std::int64_t channel = 0; channel < layout.channels; ++channel) {
     const AffineGrid grid = grids[channel];
     const std::int64_t at = max_abs[channel].at;
-    const double grad_scale = channel_sum(
-        w, grad_y, layout, channel, [&](float v) { return scale_slope(v, grid, Rounding{}); });
-    const auto of_maximum =
-        static_cast<float>(static_cast<double>(through_grid(grad_y[at], w[at], grid, Rounding{})) +
-                           max_abs_gradient(grad_scale, w[at], grid));
-    for (std::int64_t outer = 0; outer < layout.outer; ++outer) {
-      const std::int64_t start = start_of(layout, outer, channel);
-#pragma GCC ivdep
-      for (std::int64_t i = start; i < start + layout.inner; ++i)
-        grad_w[i] = through_grid(grad_y[i], w[i], grid, Rounding{});
-    }
-    grad_w[at] = of_maximum;
+    const float through = through_grid(grad_y[at], w[at], grid, Rounding{});  // before grad_w
+    const double grad_scale =
+        channel_backward(w, grad_y, grad_w, layout, channel, grid, [] { return Rounding{}; });
+    grad_w[at] = static_cast<float>(static_cast<double>(through) +
+                                    max_abs_gradient(grad_scale, w[at], grid));
   }
 }
 

@@ -36,9 +36,10 @@ __device__ void for_each_of_channel(const ChannelLayout& layout, std::int64_t ch
 }
 
 // A block of kSumLanes threads per channel, all kernels.
-__global__ void backward_kernel(const float* x, const float* grad_y, float* grad_x,
-                                ChannelLayout layout, const AffineGrid* grids, Rounding rounding,
-                                double factor, double* grad_scale, double* grad_zero_point) {
+__global__ void __launch_bounds__(kSumLanes)
+    backward_kernel(const float* x, const float* grad_y, float* grad_x, ChannelLayout layout,
+                    const AffineGrid* grids, Rounding rounding, double factor, double* grad_scale,
+                    double* grad_zero_point) {
   __shared__ double lanes[kSumLanes];
   for (std::int64_t channel = blockIdx.x; channel < layout.channels; channel += gridDim.x) {
     const AffineGrid grid = grids[channel];
@@ -64,8 +65,9 @@ __device__ MaxAbs larger(const MaxAbs& a, const MaxAbs& b) {
   return a.at < b.at ? a : b;
 }
 
-__global__ void max_abs_kernel(const float* w, ChannelLayout layout, int bits, MaxAbs* max_abs,
-                               AffineGrid* grids) {
+__global__ void __launch_bounds__(kSumLanes)
+    max_abs_kernel(const float* w, ChannelLayout layout, int bits, MaxAbs* max_abs,
+                   AffineGrid* grids) {
   __shared__ MaxAbs lanes[kSumLanes];
   for (std::int64_t channel = blockIdx.x; channel < layout.channels; channel += gridDim.x) {
     MaxAbs largest{0.0f, start_of(layout, 0, channel)};
@@ -85,9 +87,9 @@ __global__ void max_abs_kernel(const float* w, ChannelLayout layout, int bits, M
   }
 }
 
-__global__ void max_abs_backward_kernel(const float* w, const float* grad_y, float* grad_w,
-                                        ChannelLayout layout, const MaxAbs* max_abs,
-                                        const AffineGrid* grids) {
+__global__ void __launch_bounds__(kSumLanes)
+    max_abs_backward_kernel(const float* w, const float* grad_y, float* grad_w,
+                            ChannelLayout layout, const MaxAbs* max_abs, const AffineGrid* grids) {
   __shared__ double lanes[kSumLanes];
   for (std::int64_t channel = blockIdx.x; channel < layout.channels; channel += gridDim.x) {
     const AffineGrid grid = grids[channel];

@@ -18,13 +18,13 @@ namespace bitsweep::kernels {
 
 // dy/ds in float64: the difference of two near numbers. NaN for NaN. The grid's origin is 0.
 BITSWEEP_FORMULA double scale_slope(float x, const AffineGrid& grid, Rounding rounding) {
-  const float code = unclamped_code(x, grid, rounding);
-  const double inside = static_cast<double>(code) - static_cast<double>(grid.zero_point) -
-                        static_cast<double>(x) / static_cast<double>(grid.scale);
-  const double low = static_cast<double>(grid.qmin) - static_cast<double>(grid.zero_point);
-  const double high = static_cast<double>(grid.qmax) - static_cast<double>(grid.zero_point);
-  const double below_or_inside = code < static_cast<float>(grid.qmin) ? low : inside;
-  return code > static_cast<float>(grid.qmax) ? high : below_or_inside;
+  const auto code = static_cast<double>(unclamped_code(x, grid, rounding));
+  const auto zero_point = static_cast<double>(grid.zero_point);
+  const auto qmin = static_cast<double>(grid.qmin), qmax = static_cast<double>(grid.qmax);
+  const double clamped = code < qmin ? qmin : code;  // in this order NaN stays NaN
+  const double at_end = (clamped > qmax ? qmax : clamped) - zero_point;
+  const double position = static_cast<double>(x) / static_cast<double>(grid.scale);
+  return at_end - ((code >= qmin) & (code <= qmax) ? position : 0.0);
 }
 
 // dy/dz.

@@ -40,7 +40,8 @@ __global__ void argmax_kernel(const double* tanh_w, std::int64_t n, WeightQuanti
                 any ? static_cast<unsigned long long>(i) : 0ull);
 }
 
-__global__ void mean_abs_kernel(const float* w, std::int64_t n, WeightQuantizerState* state) {
+__global__ void __launch_bounds__(kSumLanes)
+    mean_abs_kernel(const float* w, std::int64_t n, WeightQuantizerState* state) {
   __shared__ double lanes[kSumLanes];
   const double sum = ordered_sum_by_block(
       n, lanes, [=](std::int64_t i) { return fabs(static_cast<double>(w[i])); });
@@ -65,8 +66,9 @@ __global__ void codes_kernel(const double* tanh_w, std::int32_t* codes, std::int
 }
 
 // The maximum's gradient needs all others' and may overwrite its own: first, by one block.
-__global__ void maximum_backward_kernel(const double* tanh_w, const float* grad_q, float* grad_w,
-                                        std::int64_t n, const WeightQuantizerState* state) {
+__global__ void __launch_bounds__(kSumLanes)
+    maximum_backward_kernel(const double* tanh_w, const float* grad_q, float* grad_w,
+                            std::int64_t n, const WeightQuantizerState* state) {
   __shared__ double lanes[kSumLanes];
   const double sum = ordered_sum_by_block(
       n, lanes, [=](std::int64_t i) { return static_cast<double>(grad_q[i]) * tanh_w[i]; });
