@@ -7,6 +7,7 @@
 #include "core/file.h"
 #include "core/hash.h"
 #include "core/text.h"
+#include "store/checkpoints.h"
 #include "store/database.h"
 #include "store/folder.h"
 #include "store/tables.h"
@@ -316,6 +317,25 @@ std::vector<Removable> removable_attempts(const Store& store, Garbage garbage) {
       const std::int64_t number = select.getColumn(1).getInt64();
       const fs::path folder = folder_of(store, key, number);
       out.push_back({key, number, select.getColumn(2).getString(), folder, size_of_folder(folder)});
+    }
+  });
+  return out;
+}
+
+std::vector<SpareCheckpoint> spare_checkpoints(const Store& store) {
+  auto& connection = store.database().connection();
+  std::vector<SpareCheckpoint> out;
+  store.database().read([&] {
+    SQLite::Statement select(connection,
+                             "SELECT key, number FROM attempts AS attempt "
+                             "WHERE EXISTS (SELECT 1 FROM attempts WHERE key = attempt.key "
+                             "AND status = 'ok') AND status <> 'running' ORDER BY key, number");
+    while (select.executeStep()) {
+      const std::string key = select.getColumn(0).getString();
+      const std::int64_t number = select.getColumn(1).getInt64();
+      for (const Checkpoint& checkpoint : checkpoints_in(folder_of(store, key, number))) {
+        out.push_back({key, number, checkpoint.path, fs::file_size(checkpoint.path)});
+      }
     }
   });
   return out;

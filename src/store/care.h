@@ -55,6 +55,14 @@ enum class Garbage {
   all_failed,  // every failed or preempted attempt
 };
 std::vector<Removable> removable_attempts(const Store& store, Garbage garbage);
+// Checkpoints of trials that have succeeded: nothing resumes from them any more.
+struct SpareCheckpoint {
+  std::string key;
+  std::int64_t number = 0;  // of the attempt
+  std::filesystem::path path;
+  std::uint64_t bytes = 0;
+};
+std::vector<SpareCheckpoint> spare_checkpoints(const Store& store);
 // Removes folder and row.
 void remove_attempt(Store& store, const Removable& attempt);
 

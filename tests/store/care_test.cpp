@@ -248,5 +248,24 @@ TEST_CASE("removing takes failed attempts that a success superseded, and all onl
   CHECK(verify(store).empty());
 }
 
+TEST_CASE("checkpoints are spare once their trial has succeeded") {
+  const TemporaryFolder folder;
+  auto store = Store::open(folder / "results.db", Access::write);
+  fill(store);  // trial 0 has succeeded after a failure
+  const auto add = [&](const std::string& key, const char* number) {
+    write_file_atomic(store.runs_folder() / key / number / "checkpoints/20.safetensors",
+                      std::string("state"));
+  };
+  add(make_trial(0).key, "1");
+  add(make_trial(0).key, "2");
+  add(make_trial(1).key, "1");
+  const auto spare = spare_checkpoints(store);
+  REQUIRE(spare.size() == 2);
+  CHECK(spare[0].key == make_trial(0).key);
+  CHECK(spare[0].number == 1);
+  CHECK(spare[0].bytes == 5);
+  CHECK(spare[1].number == 2);
+}
+
 }  // namespace
 }  // namespace bitsweep::store
