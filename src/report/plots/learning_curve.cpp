@@ -1,5 +1,7 @@
 // Series of a training (loss, accuracy) over epochs or steps: the mean of the seeds with a band of
-// one standard deviation.
+// one standard deviation. A trial that recorded its epochs is drawn from those: they are whole even
+// where it was resumed, and its many series per step (rates, α of every layer) are no curves to
+// show.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -24,11 +26,26 @@ struct Curve {
   std::map<double, std::vector<double>> values;  // position → one value a seed
 };
 
+std::vector<store::MetricPoint> points_of(const store::AttemptRecord& attempt) {
+  if (attempt.epochs.empty()) return attempt.series;
+  std::vector<store::MetricPoint> out;
+  for (const nlohmann::json& epoch : attempt.epochs) {
+    const auto add = [&](const std::string& name, const char* field) {
+      const auto value = epoch.find(field);
+      if (value == epoch.end() || !value->is_number()) return;
+      out.push_back({name, value->get<double>(), {}, epoch.value("epoch", 0.0), {}});
+    };
+    add("train.loss", "train_loss");
+    add(epoch.value("split", "test") + ".top1", "top1");
+  }
+  return out;
+}
+
 std::set<std::string> series_names(const std::vector<Group>& groups) {
   std::set<std::string> names;
   for (const Group& group : groups) {
     for (const Run* run : group.successful()) {
-      for (const store::MetricPoint& point : run->shown()->series) {
+      for (const store::MetricPoint& point : points_of(*run->shown())) {
         if (point.step || point.epoch) names.insert(point.name);
       }
     }
@@ -40,7 +57,7 @@ std::set<std::string> series_names(const std::vector<Group>& groups) {
 bool has_epochs(const std::vector<Group>& groups, const std::string& name) {
   for (const Group& group : groups) {
     for (const Run* run : group.successful()) {
-      for (const store::MetricPoint& point : run->shown()->series) {
+      for (const store::MetricPoint& point : points_of(*run->shown())) {
         if (point.name == name && point.step && !point.epoch) return false;
       }
     }
@@ -55,7 +72,7 @@ std::vector<Curve> curves_of(const std::vector<Group>& groups, const std::string
   for (const Group& group : groups) {
     Curve curve{&group, short_label(group, axes), {}};
     for (const Run* run : group.successful()) {
-      for (const store::MetricPoint& point : run->shown()->series) {
+      for (const store::MetricPoint& point : points_of(*run->shown())) {
         const bool has_position = over_epochs ? point.epoch.has_value() : point.step.has_value();
         if (point.name != name || !has_position || !std::isfinite(point.value)) continue;
         const double at = over_epochs ? *point.epoch : static_cast<double>(*point.step);
