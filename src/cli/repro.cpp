@@ -1,15 +1,18 @@
-// `bitsweep repro`: runs exactly one known trial again, apart from the database, and says what differs.
+// `bitsweep repro`: runs exactly one known trial again, apart from the database, and says what
+// differs.
 #include <stdlib.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "cli/command.h"
 #include "cli/devices.h"
+#include "cli/differences.h"
+#include "cli/known_trial.h"
 #include "cli/locations.h"
 #include "cli/version.h"
 #include "config/identity.h"
@@ -29,59 +32,11 @@ namespace fs = std::filesystem;
 struct Options {
   std::string id;
   std::string database = kDefaultDatabase;
-  std::string device;   // "": as before
-  std::string weights;  // "": found by digest
+  std::string device;                  // "": as before
+  std::string weights;                 // "": found by digest
+  std::optional<std::int64_t> epochs;  // of a training, the first so many; unset: the whole trial
   bool json = false;
 };
-
-// The trial as it was, and the successful attempt to compare with.
-struct Known {
-  store::TrialRecord trial;
-  store::AttemptRecord attempt;
-};
-
-bool is_successful(const store::AttemptRecord& attempt) {
-  return attempt.status == store::Status::ok;
-}
-
-Known choose(store::TrialRecord trial, const std::vector<store::AttemptRecord>& attempts) {
-  for (auto it = attempts.rbegin(); it != attempts.rend(); ++it) {
-    if (is_successful(*it)) return {std::move(trial), *it};
-  }
-  throw ConfigError(fmt::format("{}: has no successful attempt to compare with",
-                                trial.memberships.empty() ? trial.key : trial.memberships[0].name));
-}
-
-// REPORT#CELL: a line of the report folder's trials.jsonl, by cell anchor or start of its key. Works
-// where the database is gone.
-Known from_report(const std::string& folder, const std::string& cell) {
-  const fs::path file = fs::is_directory(folder) ? fs::path(folder) / "trials.jsonl"
-                                                 : fs::path(folder).parent_path() / "trials.jsonl";
-  std::ifstream lines(file);
-  if (!lines) throw DataError(fmt::format("{}: cannot be read", file.string()));
-  std::vector<std::string> keys;
-  for (std::string line; std::getline(lines, line);) {
-    const auto json = nlohmann::json::parse(line, nullptr, false);
-    auto [trial, attempts] = store::trial_with_attempts_from_json(json);
-    const bool is_cell = json.value("cell", std::string()) == cell;
-    if (is_cell || (cell.size() >= 4 && trial.key.rfind(cell, 0) == 0)) {
-      return choose(std::move(trial), attempts);
-    }
-    keys.push_back(trial.key.substr(0, 12));
-  }
-  throw ConfigError(
-      fmt::format("{} has no cell or trial '{}'; its trials: {}", file.string(), cell, join(keys, ", ")));
-}
-
-Known find(const Options& options) {
-  const auto hash = options.id.find('#');
-  if (hash != std::string::npos) {
-    return from_report(options.id.substr(0, hash), options.id.substr(hash + 1));
-  }
-  const auto store = store::Store::open(options.database, store::Access::read);
-  const std::string key = store.find_trial(options.id);
-  return choose(store.trial(key), store.attempts(key));
-}
 
 // A database of its own in a temporary folder, so that a reproduction never counts as a result.
 class Scratch {
@@ -122,13 +77,26 @@ std::string find_weights(const std::string& named, const std::string& sha256) {
       if (file.sha256 == sha256) return file.path.string();
     }
   }
-  throw DataError(fmt::format("{}: no file with SHA-256 {} is found from here; give it with --weights",
-                              named, sha256));
+  throw DataError(fmt::format(
+      "{}: no file with SHA-256 {} is found from here; give it with --weights", named, sha256));
+}
+
+// The weights that another trial left (`stage:NAME`, `trial:KEY`), if they are those that this one
+// started from.
+std::string trial_weights(const std::string& key, const KnownTrial& known, const Options& options) {
+  const std::string sha256 = known.attempt.fingerprint.value("weights_sha256", "");
+  const auto store = store::Store::open_if_exists(options.database);
+  const auto path = store ? store->artifact(key, "weights") : std::nullopt;
+  if (path && fs::exists(*path) && sha256_file(*path) == sha256) return path->string();
+  throw DataError(fmt::format(
+      "it started from the weights of trial {} with SHA-256 {}, which {} does not have; "
+      "give the file with --weights",
+      key.substr(0, 12), sha256, options.database));
 }
 
 // Settings and paths of the trial, with its identity checked: a bitsweep that understands the
 // configuration otherwise must not run it under this key.
-run::Task make_task(const Known& known, const Options& options) {
+run::Task make_task(const KnownTrial& known, const Options& options) {
   const config::Settings settings = config::Settings::from_json(known.trial.config);
   const auto canonical = nlohmann::json::parse(known.trial.canonical);
   config::Digests digests;
@@ -139,26 +107,31 @@ run::Task make_task(const Known& known, const Options& options) {
   task.name = known.trial.memberships.empty() ? task.key : known.trial.memberships[0].name;
   task.settings = known.trial.config;
   task.paths = nlohmann::json::object();
+  task.resume = false;
+  task.stop_after_epochs = options.epochs;
   const auto weights = canonical.find("model.weights");
   if (weights != canonical.end() && weights->contains("sha256")) {
-    const std::string sha256 = weights->at("sha256").get<std::string>();
-    const std::string path = options.weights.empty()
-                                 ? find_weights(*settings.get("model.weights").as<std::string>(), sha256)
-                                 : fs::absolute(options.weights).string();
-    digests["model.weights"] = sha256_file(path);
+    const std::string named = *settings.get("model.weights").as<std::string>();
+    const std::string digest = weights->at("sha256").get<std::string>();
+    const bool is_of_trial = named.starts_with("stage:") || named.starts_with("trial:");
+    const std::string path = !options.weights.empty() ? fs::absolute(options.weights).string()
+                             : is_of_trial            ? trial_weights(digest, known, options)
+                                                      : find_weights(named, digest);
+    digests["model.weights"] = is_of_trial ? digest : sha256_file(path);
     task.paths["model.weights"] = path;
   }
   const config::Identity identity = config::identify(settings, digests);
   if (identity.key != known.trial.key) {
-    throw ConfigError(fmt::format("{} is {} for this bitsweep, its data and weights; the canonical "
-                                  "forms: {} and {}",
-                                  known.trial.key.substr(0, 12), identity.key.substr(0, 12),
-                                  known.trial.canonical, identity.canonical));
+    throw ConfigError(
+        fmt::format("{} is {} for this bitsweep, its data and weights; the canonical "
+                    "forms: {} and {}",
+                    known.trial.key.substr(0, 12), identity.key.substr(0, 12),
+                    known.trial.canonical, identity.canonical));
   }
   return task;
 }
 
-store::AttemptRecord run_again(const Known& known, const Options& options) {
+store::AttemptRecord run_again(const KnownTrial& known, const Options& options) {
   const run::Task task = make_task(known, options);
   const Scratch scratch;
   auto store = store::Store::open(scratch.database(), store::Access::write);
@@ -183,52 +156,17 @@ store::AttemptRecord run_again(const Known& known, const Options& options) {
   return store.attempts(trial.key).back();
 }
 
-struct Difference {
-  std::string what;
-  std::string before;
-  std::string after;
-};
-
-void compare_objects(const std::string& prefix, const nlohmann::json& before,
-                     const nlohmann::json& after, std::vector<Difference>& out) {
-  nlohmann::json keys = before;
-  keys.update(after);
-  for (const auto& [key, unused] : keys.items()) {
-    const auto a = before.value(key, nlohmann::json());
-    const auto b = after.value(key, nlohmann::json());
-    if (a != b) out.push_back({prefix + key, a.dump(), b.dump()});
+void check_epochs(const KnownTrial& known, const Options& options) {
+  if (!options.epochs) return;
+  const auto recorded = static_cast<std::int64_t>(known.attempt.epochs.size());
+  if (recorded == 0) {
+    throw ConfigError(fmt::format("--epochs: {} is no training with recorded epochs",
+                                  known.trial.key.substr(0, 12)));
   }
-}
-
-// Metrics of time and memory differ from run to run by their nature.
-nlohmann::json results_of(const store::AttemptRecord& attempt) {
-  nlohmann::json out = attempt.finals;
-  for (const char* name : {"seconds", "images_per_second", "peak_memory_bytes"}) out.erase(name);
-  for (auto it = out.begin(); it != out.end();) {
-    const std::string& key = it.key();
-    const bool is_time = key.size() > 8 && key.compare(key.size() - 8, 8, "_seconds") == 0;
-    it = is_time ? out.erase(it) : std::next(it);
+  if (*options.epochs > recorded) {
+    throw ConfigError(fmt::format("--epochs {}: {} has {} epochs", *options.epochs,
+                                  known.trial.key.substr(0, 12), recorded));
   }
-  for (const store::Bitmap& bitmap : attempt.bitmaps) {
-    out["bitmap." + bitmap.evaluation] = bitmap.sha256;
-  }
-  return out;
-}
-
-// What can move the last bits of a result (docs/architecture.md, "A trial is a pure function").
-nlohmann::json numeric_fingerprint(const store::AttemptRecord& attempt) {
-  nlohmann::json out = attempt.fingerprint;
-  for (const char* name : {"bitsweep_version", "command", "git_revision", "git_patch",
-                           "git_patch_sha256", "cpu", "cores", "memory_bytes", "system"}) {
-    out.erase(name);
-  }
-  return out;
-}
-
-void print(const char* title, const std::vector<Difference>& differences) {
-  if (differences.empty()) return;
-  fmt::print("{}\n", title);
-  for (const Difference& d : differences) fmt::print("  {}: {} → {}\n", d.what, d.before, d.after);
 }
 
 nlohmann::json to_json(const std::vector<Difference>& differences) {
@@ -239,32 +177,90 @@ nlohmann::json to_json(const std::vector<Difference>& differences) {
   return out;
 }
 
-ExitCode run(const Options& options) {
-  const Known known = find(options);
-  const store::AttemptRecord again = run_again(known, options);
-  std::vector<Difference> results;
-  std::vector<Difference> circumstances;
-  compare_objects("", results_of(known.attempt), results_of(again), results);
-  compare_objects("", numeric_fingerprint(known.attempt), numeric_fingerprint(again), circumstances);
-  if (options.json) {
-    fmt::print("{}\n", nlohmann::json{{"schema_version", 1},
-                                      {"key", known.trial.key},
-                                      {"identical", results.empty()},
-                                      {"same_fingerprint", circumstances.empty()},
-                                      {"results", to_json(results)},
-                                      {"fingerprint", to_json(circumstances)}}
-                           .dump(2));
-  } else {
-    if (results.empty()) {
-      fmt::print("{}: the same in {} results{}\n", known.trial.key.substr(0, 12),
-                 results_of(again).size(),
-                 circumstances.empty() ? ", on the same numeric fingerprint" : "");
+void print(const std::string& title, const std::vector<Difference>& differences) {
+  if (differences.empty()) return;
+  fmt::print("{}\n", title);
+  for (const Difference& d : differences) fmt::print("  {}: {} → {}\n", d.what, d.before, d.after);
+}
+
+// How an attempt at the same trial compares with the recorded one.
+struct Comparison {
+  std::vector<Difference> results;  // none where only some epochs were run
+  std::vector<EpochDifferences> epochs;
+  std::vector<Difference> fingerprint;
+  std::size_t epochs_run = 0;
+  std::size_t results_compared = 0;
+  bool is_identical() const { return results.empty() && epochs.empty(); }
+};
+
+Comparison compare(const store::AttemptRecord& before, const store::AttemptRecord& after,
+                   bool whole) {
+  Comparison out;
+  if (whole) {
+    out.results = compare_results(before, after);
+    out.results_compared = results_of(after).size();
+  }
+  out.epochs = compare_epochs(before, after);
+  out.epochs_run = after.epochs.size();
+  out.fingerprint = compare_fingerprints(before, after);
+  return out;
+}
+
+nlohmann::json to_json(const Comparison& comparison, const std::string& key) {
+  nlohmann::json out = {{"schema_version", 1},
+                        {"key", key},
+                        {"identical", comparison.is_identical()},
+                        {"same_fingerprint", comparison.fingerprint.empty()},
+                        {"results", to_json(comparison.results)},
+                        {"fingerprint", to_json(comparison.fingerprint)}};
+  if (comparison.epochs_run == 0) return out;
+  out["epochs_compared"] = comparison.epochs_run;
+  out["first_different_epoch"] =
+      comparison.epochs.empty() ? nlohmann::json() : nlohmann::json(comparison.epochs[0].epoch);
+  nlohmann::json& epochs = out["epochs"] = nlohmann::json::array();
+  for (const EpochDifferences& epoch : comparison.epochs) {
+    epochs.push_back({{"epoch", epoch.epoch}, {"differences", to_json(epoch.differences)}});
+  }
+  return out;
+}
+
+void print_text(const Comparison& comparison, const std::string& key) {
+  if (comparison.is_identical()) {
+    std::vector<std::string> what;
+    if (comparison.epochs_run > 0) {
+      what.push_back(fmt::format("state, losses and accuracies after each of {} {}",
+                                 comparison.epochs_run,
+                                 comparison.epochs_run == 1 ? "epoch" : "epochs"));
     }
-    print("results that differ:", results);
-    print("circumstances that differ (numeric fingerprint):", circumstances);
+    if (comparison.results_compared > 0) {
+      what.push_back(fmt::format("{} results", comparison.results_compared));
+    }
+    fmt::print("{}: the same in {}{}\n", key.substr(0, 12), join(what, " and "),
+               comparison.fingerprint.empty() ? ", on the same numeric fingerprint" : "");
+  }
+  if (!comparison.epochs.empty()) {
+    const EpochDifferences& first = comparison.epochs.front();
+    print(fmt::format("epoch {} of {} is the first that differs:", first.epoch,
+                      comparison.epochs_run),
+          first.differences);
+  }
+  print("results that differ:", comparison.results);
+  print("circumstances that differ (numeric fingerprint):", comparison.fingerprint);
+}
+
+ExitCode run(const Options& options) {
+  const KnownTrial known = find_known_trial(options.id, options.database);
+  check_epochs(known, options);
+  const store::AttemptRecord again = run_again(known, options);
+  const Comparison comparison = compare(known.attempt, again, !options.epochs.has_value());
+  if (options.json) {
+    fmt::print("{}\n", to_json(comparison, known.trial.key).dump(2));
+  } else {
+    print_text(comparison, known.trial.key);
   }
   // On another machine or library the last bits may differ; that is told, and is no failure.
-  return results.empty() || !circumstances.empty() ? ExitCode::kOk : ExitCode::kTrialFailed;
+  return comparison.is_identical() || !comparison.fingerprint.empty() ? ExitCode::kOk
+                                                                      : ExitCode::kTrialFailed;
 }
 
 }  // namespace
@@ -274,13 +270,21 @@ void register_repro(Registry<Command>& registry) {
                   auto options = std::make_shared<Options>();
                   app.add_option("id", options->id, "Key, name, or REPORT#CELL")->required();
                   app.add_option("--db", options->database, "Database")->capture_default_str();
-                  app.add_option("--device", options->device, "Device (default: the one it ran on)");
+                  app.add_option("--device", options->device,
+                                 "Device (default: the one it ran on)");
                   app.add_option("--weights", options->weights,
                                  "Weight file, where it is not found by its SHA-256");
+                  app.add_option("--epochs", options->epochs,
+                                 "Of a training, run the first so many epochs and compare those")
+                      ->check(CLI::Range(1, 1'000'000));
                   app.add_flag("--json", options->json, "JSON");
-                  app.footer("Writes nothing into the database. Exits 1 where results differ on the "
-                             "same numeric\nfingerprint.\nExamples:\n  bitsweep repro 3f9a12\n"
-                             "  bitsweep repro reports/quickstart#c3");
+                  app.footer(
+                      "Writes nothing into the database, resumes nothing. Of a training, the "
+                      "state, losses and\naccuracies after each epoch are compared, and the "
+                      "first that differs is told.\nExits 1 where results differ on the same "
+                      "numeric fingerprint.\nExamples:\n  bitsweep repro 3f9a12\n"
+                      "  bitsweep repro reports/quickstart#c3\n"
+                      "  bitsweep repro reports/resnet20#c1 --epochs 1");
                   return std::function<ExitCode()>([options] { return run(*options); });
                 }});
 }

@@ -47,6 +47,7 @@ json to_json(const ShownTrial& shown) {
   out["memberships"] = whole.at("memberships");
   out["attempts"] = whole.at("attempts");
   out["fingerprint"] = shown.shown ? shown.shown->fingerprint : json::object();
+  out["epochs"] = shown.shown ? shown.shown->epochs : json::array();
   out["layers"] = shown.shown ? shown.shown->layers : json::array();
   out["command"] = shown.command;
   return {{"schema_version", 1}, {"rows", {std::move(out)}}};
@@ -115,6 +116,33 @@ void print_layers(const json& layers) {
   print_table_below(rows, headings);
 }
 
+// Accuracies as percentages, as people read them; `show --json` has the records.
+void print_epochs(const store::AttemptRecord& attempt) {
+  std::vector<json> rows;
+  std::string split;
+  for (const json& epoch : attempt.epochs) {
+    const auto percent = [&](const char* name) -> json {
+      const json value = epoch.value(name, json());
+      return value.is_number() ? json(fmt::format("{:.2f}", 100 * value.get<double>())) : json();
+    };
+    const auto number = [&](const char* name) -> json {
+      const json value = epoch.value(name, json());
+      return value.is_number() ? json(fmt::format("{:.4f}", value.get<double>())) : json();
+    };
+    if (const json on = epoch.value("split", json()); on.is_string()) split = on;
+    rows.push_back({{"epoch", epoch.value("epoch", json())},
+                    {"step", epoch.value("step", json())},
+                    {"lr", epoch.value("lr", json())},
+                    {"train loss", number("train_loss")},
+                    {"train top1 (%)", percent("train_top1")},
+                    {split + " top1 (%)", percent("top1")},
+                    {"state", short_key(epoch.value("state_sha256", ""))}});
+  }
+  print_table_below(
+      rows, {"epoch", "step", "lr", "train loss", "train top1 (%)", split + " top1 (%)", "state"});
+  if (!attempt.resumed_from.empty()) fmt::print("  resumed from {}\n", attempt.resumed_from);
+}
+
 void print_text(const ShownTrial& shown) {
   fmt::print("{}\n", shown.row.at("name").is_string() ? shown.row.at("name").get<std::string>()
                                                       : std::string("(in no sweep)"));
@@ -135,6 +163,10 @@ void print_text(const ShownTrial& shown) {
     print_attempts(shown.attempts);
   }
   if (!shown.shown) return;
+  if (!shown.shown->epochs.empty()) {
+    print_section("Epochs");
+    print_epochs(*shown.shown);
+  }
   if (!shown.shown->layers.empty()) {
     print_section("Layers");
     print_layers(shown.shown->layers);
