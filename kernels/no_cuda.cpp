@@ -4,6 +4,7 @@
 #include "kernels/fake_quantize.h"
 #include "kernels/gradient_quantizer.h"
 #include "kernels/learned_scale.h"
+#include "kernels/fused_layer.h"
 #include "kernels/min_max.h"
 #include "kernels/optimizer.h"
 #include "kernels/softmax_loss.h"
@@ -79,5 +80,30 @@ void quantize_gradients_cuda(const float*, float*, const RandomStream&, const Ch
                              const MinMax*, const GradientQuantizer&, Stream) {
   refuse();
 }
+
+void norm_pivots_cuda(const FusedLayer&, const void*, float*, Stream) { refuse(); }
+void norm_sums_cuda(const FusedLayer&, const void*, const float*, NormSums*, Stream) { refuse(); }
+void fused_forward_cuda(const FusedLayer&, const void*, const NormAffine*, const void*, void*,
+                        Stream) {
+  refuse();
+}
+void fused_backward_sums_cuda(const FusedLayer&, const void*, const NormAffine*, const void*,
+                              ArrivingGradient, GradientSums*, double*, void*, Stream) {
+  refuse();
+}
+void norm_backward_cuda(const FusedLayer&, const void*, const NormAffine*, const NormGradient*,
+                        const void*, ArrivingGradient, const void*, void*, Stream) {
+  refuse();
+}
+void norm_finish_cuda(const FusedLayer&, const NormSums*, const float*, const NormParameters&,
+                      const double*, NormAffine*, Stream) {
+  refuse();
+}
+void norm_evaluate_cuda(std::int64_t, const NormParameters&, NormAffine*, Stream) { refuse(); }
+void norm_gradient_finish_cuda(const FusedLayer&, const GradientSums*, const NormAffine*,
+                               const float*, bool, float*, float*, NormGradient*, Stream) {
+  refuse();
+}
+void alpha_gradient_cuda(const double*, std::int64_t, float*, Stream) { refuse(); }
 
 }  // namespace bitsweep::kernels

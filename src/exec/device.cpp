@@ -53,13 +53,21 @@ at::Device open_device(const std::string& name) {
   throw ConfigError(fmt::format("device '{}': expected cpu, cuda or cuda:N", name));
 }
 
-nlohmann::json fingerprint(at::Device device) {
+bool has_bf16() {
+#if defined(__x86_64__)
+  return __builtin_cpu_supports("avx512bf16") != 0;
+#else
+  return false;
+#endif
+}
+
+nlohmann::json fingerprint(at::Device device, config::Precision precision) {
   return {
       {"libtorch", TORCH_VERSION},
       {"device", device.is_cpu() ? "cpu" : kernels::cuda_device_name(device.index())},
       {"instruction_set", kernels::name(kernels::active_instruction_set())},
       {"convolution", at::get_cpu_capability()},
-      {"precision", "fp32"},
+      {"precision", precision == config::Precision::bf16 ? "bf16" : "fp32"},
       {"threads", at::get_num_threads()},
       {"libc", std::string("glibc ") + ::gnu_get_libc_version()},
   };

@@ -6,6 +6,8 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
+#include "config/trial.h"
+
 namespace bitsweep::exec {
 
 // Once, first thing in a process: `threads` for every LibTorch operation. Values depend on it.
@@ -16,8 +18,12 @@ void set_threads(int threads);
 // device cannot be had.
 at::Device open_device(const std::string& name);
 
+// Whether the CPU computes in bfloat16 itself (AVX512-BF16; processors with AMX have it, too).
+bool has_bf16();
+
 // What results are equal bit for bit within: {"libtorch", "device", "instruction_set",
 // "convolution", "precision", "threads", "libc"}.
-nlohmann::json fingerprint(at::Device device);
+nlohmann::json fingerprint(at::Device device,
+                           config::Precision precision = config::Precision::fp32);
 
 }  // namespace bitsweep::exec

@@ -2,6 +2,7 @@
 
 #include <ATen/ops/add.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/ones.h>
@@ -183,7 +184,7 @@ void Training::store(graph::Parameters& parameters) const {
 }
 
 bool Training::wants_gradient(SlotId slot) const {
-  return plan_.needs_gradient[at_index(slot)] || (wants_input_gradient_ && slot == plan_.input);
+  return plan_.needs_gradient[at_index(slot)] || wants_input_gradient_;
 }
 
 // ---- forwards ----
@@ -213,7 +214,7 @@ void Training::run(const LayerStep& step, std::size_t index) {
   quantize_weight(layer, step);
   const at::Tensor bias =
       layer.bias.defined() && type_ != at::kFloat ? layer.bias.to(type_) : layer.bias;
-  values_[at_index(step.y)] = {};  // the last step's goes first, so that its memory is used again
+  values_[at_index(step.y)].reset();  // the last step's goes first, so that its memory is used again
   values_[at_index(step.y)] =
       layer_forward(graph_.node(step.node), values_[at_index(step.x)], layer.operand, bias);
 }

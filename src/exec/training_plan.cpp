@@ -1,5 +1,6 @@
 #include "exec/training_plan.h"
 
+#include <limits>
 #include <map>
 #include <optional>
 
@@ -26,13 +27,13 @@ std::optional<int> fused_place(const Node& node) {
 kernels::NonlinearityParams nonlinearity(ActivationKind kind) {
   switch (kind) {
     case ActivationKind::relu:
-      return {.low = 0.0F};
+      return {kernels::Nonlinearity::clamp, 0.0F, std::numeric_limits<float>::infinity()};
     case ActivationKind::relu6:
-      return {.low = 0.0F, .high = 6.0F};
+      return {kernels::Nonlinearity::clamp, 0.0F, 6.0F};
     case ActivationKind::hard_swish:
-      return {.kind = kernels::Nonlinearity::hard_swish};
+      return {kernels::Nonlinearity::hard_swish};
     case ActivationKind::hard_sigmoid:
-      return {.kind = kernels::Nonlinearity::hard_sigmoid};
+      return {kernels::Nonlinearity::hard_sigmoid};
   }
   BITSWEEP_CHECK(false, "activation kind {}", static_cast<int>(kind));
 }
@@ -44,7 +45,8 @@ class Planner {
         weight_site_(graph.nodes().size(), kNone),
         output_site_(graph.nodes().size(), kNone),
         slot_of_(graph.nodes().size(), kNone),
-        absorbed_(graph.nodes().size(), false) {
+        absorbed_(graph.nodes().size(), false),
+        claimed_(graph.nodes().size(), false) {
     for (std::size_t i = 0; i < sites.sites.size(); ++i) place(sites.sites[i], static_cast<int>(i));
   }
 
@@ -103,7 +105,11 @@ class Planner {
   void quantize_output(NodeId id) {
     if (output_site_[index(id)] == kNone) return;
     const SlotId raw = slot(id);
-    add_fused({.nodes = {id}, .x = raw, .output_site = output_site_[index(id)]});
+    FusedStep step;
+    step.nodes = {id};
+    step.x = raw;
+    step.output_site = output_site_[index(id)];
+    add_fused(std::move(step));
   }
 
   void add_op(NodeId id) {
@@ -129,7 +135,7 @@ class Planner {
   std::optional<NodeId> next_of(NodeId id) const {
     if (output_site_[index(id)] != kNone || id == graph_.output()) return std::nullopt;
     const std::vector<NodeId> users = graph_.users(id);
-    if (users.size() != 1 || starts_.contains(users[0])) return std::nullopt;
+    if (users.size() != 1 || claimed_[index(users[0])]) return std::nullopt;
     const Node& user = graph_.node(users[0]);
     const auto place = fused_place(user);
     if (!place || *place <= *fused_place(graph_.node(id))) return std::nullopt;
@@ -146,7 +152,10 @@ class Planner {
       while (const auto next = next_of(nodes.back())) nodes.push_back(*next);
       const NodeId last = nodes.back();
       if (last != id) {
-        for (const NodeId node : nodes) absorbed_[index(node)] = node != last;
+        for (const NodeId node : nodes) {
+          claimed_[index(node)] = true;
+          absorbed_[index(node)] = node != last;
+        }
         starts_[last] = std::move(nodes);
         return;
       }
@@ -178,6 +187,7 @@ class Planner {
   std::vector<int> output_site_;
   std::vector<SlotId> slot_of_;  // by node: its value, quantized where a quantizer stands on it
   std::vector<bool> absorbed_;   // by node: computed by a step that ends at a later node
+  std::vector<bool> claimed_;    // by node: part of a step of several nodes
   std::map<NodeId, std::vector<NodeId>> starts_;  // last node of a chain → its nodes
   TrainingPlan plan_;
 };

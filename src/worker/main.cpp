@@ -24,6 +24,7 @@
 #include "worker/bench_kernels.h"
 #include "worker/bench_ptq.h"
 #include "worker/stop.h"
+#include "worker/bench_train.h"
 
 namespace bitsweep::worker {
 namespace {
@@ -96,6 +97,9 @@ nlohmann::json bench(const std::vector<std::string>& which, int threads) {
   }
   if (asked("ptq")) {
     for (auto& row : bench_ptq({.threads = threads})) rows.push_back(std::move(row));
+  }
+  if (asked("train")) {
+    for (auto& row : bench_train({.threads = threads})) rows.push_back(std::move(row));
   }
   return {{"schema_version", 1}, {"rows", rows}};
 }
