@@ -100,13 +100,16 @@ void forward_of(const FusedLayer& layer, const FusedTables& tables, const T* x, 
   }
 }
 
-// The gradient before the norm (and at `other`), g · dy/dt · dt/du, of one block.
+// The gradient before the norm (and at `other`), g · dy/dt · dt/du, of one block. `passed` and
+// `alpha` are tables: without __restrict g++ gives up on the number of arrays that might overlap.
+// Constants by value, since a store could change what a reference names.
 template <class T, Nonlinearity kKind, bool kQuantized, bool kOther>
 [[gnu::always_inline]] inline void pass_block(const T* x, const T* other, const float* scale,
                                               const float* shift,
-                                              const NonlinearityParams& nonlinearity,
-                                              const ClampGrid& grid, const float* gradient,
-                                              float* passed, float* alpha, std::int64_t size) {
+                                              const NonlinearityParams nonlinearity,
+                                              const ClampGrid grid, const float* gradient,
+                                              float* __restrict passed, float* __restrict alpha,
+                                              std::int64_t size) {
   for (std::int64_t i = 0; i < size; ++i) {
     const float u = before_nonlinearity<kOther>(x, other, scale, shift, i);
     float g = gradient[i];
@@ -120,14 +123,14 @@ template <class T, Nonlinearity kKind, bool kQuantized, bool kOther>
 }
 
 template <class T>
-using PassBlock = void (*)(const T*, const T*, const float*, const float*,
-                           const NonlinearityParams&, const ClampGrid&, const float*, float*,
-                           float*, std::int64_t);
+using PassBlock = void (*)(const T*, const T*, const float*, const float*, NonlinearityParams,
+                           ClampGrid, const float*, float* __restrict, float* __restrict,
+                           std::int64_t);
 
 template <class T, Nonlinearity kKind, bool kQuantized, bool kOther>
 void pass_block_of(const T* x, const T* other, const float* scale, const float* shift,
-                   const NonlinearityParams& nonlinearity, const ClampGrid& grid,
-                   const float* gradient, float* passed, float* alpha, std::int64_t size) {
+                   NonlinearityParams nonlinearity, ClampGrid grid, const float* gradient,
+                   float* __restrict passed, float* __restrict alpha, std::int64_t size) {
   pass_block<T, kKind, kQuantized, kOther>(x, other, scale, shift, nonlinearity, grid, gradient,
                                            passed, alpha, size);
 }

@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/add.h>
 #include <ATen/ops/batch_norm.h>
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/cross_entropy_loss.h>
@@ -12,6 +13,7 @@
 #include <ATen/ops/randn.h>
 #include <ATen/ops/relu.h>
 #include <ATen/ops/zeros_like.h>
+#include <c10/core/InferenceMode.h>
 
 #include <algorithm>
 #include <chrono>
@@ -85,7 +87,8 @@ class OurStep {
   OurStep(const graph::Graph& graph, quant::SitePlan sites, config::Precision precision)
       : training_(graph, std::move(sites), precision, at::kCPU) {
     // Any values will do; the running variances among them are not read in training.
-    training_.parameters().copy_(at::randn(training_.parameters().sizes()) * 0.1);
+    const c10::InferenceMode inference;
+    training_.parameters().copy_(at::randn(training_.parameters().sizes()).mul(0.1));
     momenta_.resize(static_cast<std::size_t>(training_.parameters().numel()));
     grad_ = at::empty({kBatch, 10}, at::TensorOptions(at::kFloat));
   }
@@ -118,8 +121,8 @@ class EagerStep {
       : graph_(graph), type_(precision == config::Precision::bf16 ? at::kBFloat16 : at::kFloat) {
     graph::Parameters parameters(graph);
     for (const graph::TensorSpec& spec : parameters.specs()) {
-      at::Tensor tensor = at::randn(spec.shape) * 0.1;
-      if (spec.name.ends_with("running_var")) tensor = tensor.abs() + 1;
+      at::Tensor tensor = at::randn(spec.shape).mul(0.1);
+      if (spec.name.ends_with("running_var")) tensor = tensor.abs().add(1);
       if (tensor.dim() == 4) tensor = tensor.contiguous(at::MemoryFormat::ChannelsLast);
       if (spec.trainable) {
         tensor.requires_grad_();
@@ -165,7 +168,7 @@ class EagerStep {
                             n->momentum, n->eps, false);
     }
     if (node.as<graph::Activation>() != nullptr) return at::relu(in(0));
-    if (node.as<graph::Add>() != nullptr) return in(0) + in(1);
+    if (node.as<graph::Add>() != nullptr) return at::add(in(0), in(1));
     if (node.as<graph::GlobalAveragePool>() != nullptr) return at::mean(in(0), {2, 3});
     BITSWEEP_CHECK(node.as<graph::Linear>() != nullptr, "'{}' in the benchmark", node.name);
     return at::linear(in(0), tensor(node, "weight").to(type_), tensor(node, "bias").to(type_));
