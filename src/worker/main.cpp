@@ -23,8 +23,8 @@
 #include "worker/attempt.h"
 #include "worker/bench_kernels.h"
 #include "worker/bench_ptq.h"
-#include "worker/stop.h"
 #include "worker/bench_train.h"
+#include "worker/stop.h"
 
 namespace bitsweep::worker {
 namespace {
@@ -49,10 +49,12 @@ void write_line(int descriptor, const nlohmann::json& line) {
   }
 }
 
-Train train_on(c10::Device) {
-  return [](const config::TrialConfig&, const train::Folders&, const train::Listener&,
-            std::optional<std::int64_t>) -> train::Outcome {
-    throw ConfigError("kind = \"train\": this version cannot train yet");
+Train train_on(c10::Device device) {
+  return [session = train::Session(device)](const config::TrialConfig& config,
+                                            const train::Folders& folders,
+                                            const train::Listener& listener,
+                                            std::optional<std::int64_t> stop_after_epochs) mutable {
+    return session.run(config, folders, listener, stop_after_epochs);
   };
 }
 

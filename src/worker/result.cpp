@@ -43,7 +43,9 @@ json layers_of(const Ending& ending) {
 json fingerprint_of(const config::TrialConfig& config, const std::string& weights_sha256,
                     const std::string& device) {
   const data::Dataset& dataset = data::datasets().get(config.data.name);
-  json out = exec::fingerprint(exec::open_device(device));
+  const bool trains = config.kind == config::TrialKind::train;
+  json out = exec::fingerprint(exec::open_device(device),
+                               trains ? config.train.precision : config::Precision::fp32);
   out["data"] = {{"name", dataset.name},
                  {"test_sha256", dataset.test.digest},
                  {"train_sha256", dataset.train.digest}};
