@@ -60,6 +60,10 @@ void describe_model(const models::Model& model, const Options& options) {
     fmt::print("option {} = {}: {}\n", option.key, join(option.choices, " | "), option.summary);
   }
   fmt::print("\n{}\n", graph::to_text(graph));
+  if (const auto& bits = graph.stated_bit_map()) {
+    fmt::print("a list of quant.weight.bits has: {}\na list of quant.activation.bits: {}\n\n",
+               graph::list_text(bits->weight_entries), graph::list_text(bits->output_entries));
+  }
   fmt::print("parameters {}   MACs {}   MADDS of the published profiler rule {}\n",
              format_count(counts.total.parameters), format_count(counts.total.macs),
              format_count(counts.total.madds_published));

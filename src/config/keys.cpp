@@ -118,7 +118,7 @@ void add_tensor(std::vector<Key>& keys, const std::string& tensor, const char* g
                   .fallback = 8,
                   .doc = "width; `\"none\"` (or 32) leaves it in float32; a list gives one width "
                          "per convolution and linear layer or, with `dorefa_pact`, per entry of "
-                         "the network's lists (docs/quantizers.md)",
+                         "the network's lists (docs/dorefa_pact.md)",
                   .min = 1,
                   .max = 16,
                   .words = {"none"},

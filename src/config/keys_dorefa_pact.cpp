@@ -38,7 +38,7 @@ void add_activation(std::vector<Key>& keys) {
   keys.push_back({.name = "quant.activation.alpha_positive",
                   .type = Type::boolean,
                   .fallback = true,
-                  .doc = "an α that a step takes below a millionth is put back there",
+                  .doc = "every α is kept above 0 after each step",
                   .used_when = learned});
 }
 

@@ -1,5 +1,8 @@
 #include "graph/bit_map.h"
 
+#include <fmt/format.h>
+
+#include "core/text.h"
 #include "graph/graph.h"
 
 namespace bitsweep::graph {
@@ -25,6 +28,14 @@ std::optional<Spot> spot_of(const Graph& graph, NodeId id) {
 }
 
 }  // namespace
+
+std::string list_text(const std::vector<BitEntry>& entries) {
+  std::vector<std::string> out;
+  for (const BitEntry& entry : entries) {
+    if (entry.is_listed) out.push_back(fmt::format("{} {}", out.size(), entry.what));
+  }
+  return join(out, "; ");
+}
 
 BitMap default_bit_map(const Graph& graph) {
   BitMap out;

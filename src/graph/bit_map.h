@@ -44,6 +44,9 @@ struct BitMap {
   std::vector<BitPlace> outputs;  // whose outputs may be quantized; by node
 };
 
+// "0 stem, 1 block 1, …": what the entries of a list address, in its order.
+std::string list_text(const std::vector<BitEntry>& entries);
+
 // For a network that states none: an entry for every layer, which its weight takes, and every
 // activation, sum and average between it and the next layer. A sum right before an activation is
 // left to that; the network's output and maxima, which stay on their grid, are left out.

@@ -36,15 +36,6 @@ int fewest_bits(std::string_view quantizer) {
   return quantizer == "tanh_symmetric" || quantizer == "mpact" ? 2 : 1;
 }
 
-// "0 stem, 1 block 1, …": what the entries of a list address.
-std::string describe_list(const std::vector<BitEntry>& entries) {
-  std::vector<std::string> out;
-  for (const BitEntry& entry : entries) {
-    if (entry.is_listed) out.push_back(fmt::format("{} {}", out.size(), entry.what));
-  }
-  return join(out, ", ");
-}
-
 // The width of each entry. `key` is what gives them, for messages.
 std::vector<int> widths_of_entries(const std::vector<BitEntry>& entries,
                                    const config::TensorQuantConfig& tensor, std::string_view key,
@@ -54,7 +45,7 @@ std::vector<int> widths_of_entries(const std::vector<BitEntry>& entries,
       static_cast<std::size_t>(std::ranges::count(entries, true, &BitEntry::is_listed));
   if (!list.empty() && list.size() != listed) {
     throw ConfigError(fmt::format("{} has {} entries; network '{}' expects {}: {}", key,
-                                  list.size(), network, listed, describe_list(entries)));
+                                  list.size(), network, listed, graph::list_text(entries)));
   }
   std::vector<int> out;
   auto next = list.begin();

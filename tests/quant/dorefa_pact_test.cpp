@@ -294,11 +294,11 @@ TEST_CASE("a list of another length is refused with what its entries address") {
   };
   refuses(
       "model.name = \"toynet\"\nquant.weight.bits = [8, 8]\n",
-      "quant.weight.bits has 2 entries; network 'toynet' expects 13: 0 stem, 1 block 1, 2 block "
-      "2, 3 block 3,");
+      "quant.weight.bits has 2 entries; network 'toynet' expects 13: 0 stem; 1 block 1; 2 block "
+      "2; 3 block 3;");
   refuses("model.name = \"toynet\"\nquant.activation.bits = [8]\n",
-          "0 input, 1 stem output, inside block 1, 2 output of block 1, inside block 2,");
-  refuses(kResnetB + "quant.weight.bits = [8, 8]\n", "network 'resnet20' expects 9: 0 block 1,");
+          "0 input; 1 stem output, inside block 1; 2 output of block 1, inside block 2;");
+  refuses(kResnetB + "quant.weight.bits = [8, 8]\n", "network 'resnet20' expects 9: 0 block 1;");
 }
 
 TEST_CASE("a width that leaves a signed grid with its zero alone is refused") {
@@ -392,7 +392,7 @@ TEST_CASE("a network that states no lists has an entry for each layer") {
 
   quant.weight.bits_per_layer = {2, 3};
   CHECK_THROWS_MATCHES(plan_network(g, quant), ConfigError,
-                       MessageMatches(ContainsSubstring("expects 3: 0 conv1, 1 conv2, 2 fc")));
+                       MessageMatches(ContainsSubstring("expects 3: 0 conv1; 1 conv2; 2 fc")));
 }
 
 TEST_CASE("a scheme is for training, or for what comes after it, and says so") {

@@ -3,6 +3,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers.hpp>
+#include <catch2/matchers/catch_matchers_exception.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <chrono>
 #include <iostream>
@@ -199,6 +200,35 @@ values = [0, 1]
   }
   CHECK(rules(planned(files, rest).plan) == Names{"stage_never_used"});
   CHECK_THAT(error_of("", {"model.weights=stage:fp23"}), ContainsSubstring("unknown stage 'fp23'"));
+}
+
+TEST_CASE("a training needs no weights, reads what it trains on and counts its passes") {
+  const Files files;
+  const auto trained = [&](const std::string& more) {
+    const std::string head =
+        "name = \"t\"\n[trial]\nkind = \"train\"\nmodel.name = \"toynet\"\n"
+        "data.name = \"cifar10_small\"\n";
+    return load_plan(files.write("t.toml", head + more), {}, {}).plan;
+  };
+  const auto refuses = [&](const std::string& more, const std::string& expected) {
+    CHECK_THROWS_MATCHES(trained(more), ConfigError,
+                         Catch::Matchers::MessageMatches(ContainsSubstring("t.toml:6:") &&
+                                                         ContainsSubstring(expected)));
+  };
+  const Plan plan = trained("train.epochs = 2\ndata.train_images = 100\n");
+  REQUIRE(plan.trials.size() == 1);
+  CHECK(plan.needs.empty());
+  CHECK(rules(plan) == Names{"one_seed"});
+  CHECK(plan.trials[0].images == 100 + 1000);
+  // Forward and twice backward for each image of two epochs, and an evaluation after each.
+  CHECK(plan.trials[0].passes == 3 * 2 * 100 + 2 * 1000);
+  const Plan short_one =
+      trained("train = { epochs = 2, eval_every = 0, max_steps = 1, batch_size = 10 }\n");
+  CHECK(short_one.trials[0].passes == 3 * 10 + 1000);
+  CHECK(rules(trained("train.select = \"best_test\"\n")) == Names{"selected_on_test", "one_seed"});
+  refuses("data.validation_images = 512\n", "expected at most 511");
+  refuses("quant = { scheme = \"dorefa_pact\", weight.bits = [8] }\n",
+          "network 'toynet' expects 13: 0 stem;");
 }
 
 TEST_CASE("names, layer patterns and counts that cannot be meant are refused with their place") {
