@@ -11,7 +11,6 @@ namespace bitsweep::kernels {
 namespace {
 
 constexpr std::int64_t kChunkElements = 16384;  // 64 KiB of float32: stays in a core's cache
-constexpr std::int64_t kPivotRows = 16;
 constexpr std::int64_t kMinBlock = 256;  // elements
 
 void check(const FusedLayer& layer, ChunkRange chunks) {

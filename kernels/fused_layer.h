@@ -26,6 +26,9 @@ struct FusedLayer {
   const float* alpha = nullptr;  // of a quantizer that learns (device memory on CUDA)
 };
 
+// The rows that a norm's pivots are taken from.
+inline constexpr std::int64_t kPivotRows = 16;
+
 std::int64_t chunk_rows(std::int64_t channels);
 std::int64_t chunk_count(std::int64_t rows, std::int64_t channels);
 
@@ -36,7 +39,8 @@ struct ChunkRange {
 
 // ---- CPU, on the calling thread ----
 
-// pivot[c] = mean of channel c over the first 16 rows (of fewer where there are fewer). Cheap.
+// pivot[c] = mean of channel c over the first kPivotRows rows (of fewer where there are fewer).
+// Cheap.
 void norm_pivots_cpu(const FusedLayer& layer, const void* x, float* pivots);
 
 // sums[chunk · channels + c], for each chunk of the range. pivots: [channels].
