@@ -162,13 +162,12 @@ struct AveragePool {
   bool symmetric;
 };
 
-// ---- dropout: a mask of Philox draws, one an element in memory order ----
+// ---- dropout: a mask of Philox draws, one an element in memory order, made on the host ----
 
 at::Tensor dropout_scale(const graph::Dropout& dropout, const at::Tensor& x,
                          const OpContext& context) {
-  BITSWEEP_CHECK(x.is_cpu(), "dropout on {}", x.device().str());
   at::Tensor out = at::empty(
-      x.sizes(), x.options().dtype(at::kFloat).memory_format(at::MemoryFormat::ChannelsLast));
+      x.sizes(), at::TensorOptions(at::kFloat).memory_format(at::MemoryFormat::ChannelsLast));
   const double keep = 1.0 - dropout.probability;
   const auto threshold = static_cast<std::uint64_t>(dropout.probability * 0x1p32);
   const float scale = keep > 0 ? static_cast<float>(1.0 / keep) : 0.0F;
@@ -180,7 +179,7 @@ at::Tensor dropout_scale(const graph::Dropout& dropout, const at::Tensor& x,
       values[4 * block + i] = draws.word[i] < threshold ? 0.0F : scale;
     }
   }
-  return out.to(x.scalar_type());
+  return out.to(x.options());
 }
 
 bool drops(const graph::Dropout& dropout, const OpContext& context) {

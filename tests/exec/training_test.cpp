@@ -384,3 +384,57 @@ TEST_CASE("a value that is not finite is traced to its node") {
   training.load(parameters);
   CHECK(training.first_not_finite() == "node.weight");
 }
+
+TEST_CASE("dropout drops its share, scales what is left, and lets the same gradients through") {
+  Graph graph = single(Dropout{.probability = 0.25}, {8, 16, 16});
+  exec::Training training(graph, {}, config::Precision::fp32, at::kCPU);
+  training.want_input_gradient(true);
+  const at::Tensor ones =
+      at::ones({4, 8, 16, 16}, at::kFloat).contiguous(at::MemoryFormat::ChannelsLast);
+  const at::Tensor y = training.forward(ones, exec::NormMode::train, {1, 5});
+  const double kept = (y > 0).to(at::kDouble).mean().item<double>();
+  CHECK(std::abs(kept - 0.75) < 0.02);  // 8,192 draws: 4 standard errors
+  CHECK(at::equal(y.masked_select(y > 0), at::full_like(y.masked_select(y > 0), 4.0 / 3)));
+  training.backward(at::ones_like(y));
+  CHECK(at::equal(training.input_gradient(), training.value(1)));
+  CHECK(at::equal(training.forward(ones, exec::NormMode::train, {1, 5}), y));
+  CHECK_FALSE(at::equal(training.forward(ones, exec::NormMode::train, {1, 6}), y));
+  CHECK_FALSE(at::equal(training.forward(ones, exec::NormMode::train, {2, 5}), y));
+  CHECK(at::equal(training.forward(ones, exec::NormMode::evaluate), at::ones_like(y)));
+}
+
+TEST_CASE("re-estimated running statistics are the mean over the batches") {
+  Graph graph = single(BatchNorm{.features = 3}, {3, 4, 4});
+  exec::Training training(graph, {}, config::Precision::fp32, at::kCPU);
+  training.load(random_parameters(graph));
+  at::Tensor mean = at::zeros({3}, at::kDouble), variance = at::zeros({3}, at::kDouble);
+  for (std::uint32_t batch = 0; batch < 3; ++batch) {
+    const at::Tensor x = random_tensor({5, 3, 4, 4}, 50 + batch);
+    training.forward(x.contiguous(at::MemoryFormat::ChannelsLast), exec::NormMode::reestimate);
+    mean += x.to(at::kDouble).mean({0, 2, 3}) / 3;
+    variance += x.to(at::kDouble).transpose(0, 1).flatten(1).var(1) / 3;
+  }
+  CHECK(difference(training.parameters().narrow(0, 6, 3), mean, Measure::worst) < 1e-6);
+  CHECK(difference(training.parameters().narrow(0, 9, 3), variance, Measure::worst) < 1e-6);
+}
+
+TEST_CASE("bfloat16 follows float32 within its precision") {
+  if (!exec::has_bf16()) SKIP("this processor has no bfloat16");
+  config::ModelConfig config;
+  config.name = "resnet20";
+  config.shortcut = "B";
+  const Graph graph = models::build_model(config, 10);
+  const Parameters parameters = random_parameters(graph);
+  const at::Tensor images =
+      random_tensor({8, 3, 32, 32}, 900).contiguous(at::MemoryFormat::ChannelsLast);
+  std::vector<at::Tensor> logits;
+  for (const auto precision : {config::Precision::fp32, config::Precision::bf16}) {
+    exec::Training training(graph, {}, precision, at::kCPU);
+    training.load(parameters);
+    logits.push_back(training.forward(images, exec::NormMode::train));
+    CHECK(logits.back().scalar_type() == at::kFloat);
+  }
+  // 8 bits of mantissa through 20 layers.
+  CHECK(difference(logits[1], logits[0], Measure::norm) < 0.1);
+  CHECK_FALSE(at::equal(logits[1], logits[0]));
+}
