@@ -107,6 +107,31 @@ TEST_CASE("SIGTERM where nothing can go on from a checkpoint exits 143", "[cli]"
   CHECK(exit_code_after(folder.path(), SIGTERM, "started") == 143);
 }
 
+TEST_CASE("status tells epoch and time left of a training that runs, within 80 columns", "[cli]") {
+  const Pretend pretend("train");
+  const TemporaryFolder folder;
+  folder.write("recipe.toml", kRecipe);
+  const pid_t run = start_bitsweep({"run", "recipe.toml", "-j", "1"}, folder.path());
+  const bool came = wait_for_event(folder.path(), "\"done\":7,");
+  const Outcome text = run_bitsweep({"status"}, folder.path());
+  const json status = rows({"status", "--json"}, folder.path()).at(0);
+  ::kill(run, SIGTERM);
+  int ended = 0;
+  ::waitpid(run, &ended, 0);
+  REQUIRE(came);
+  const json running = status.at("running").at(0);
+  CHECK(running.at("phase").get<std::string>().find("/4") != std::string::npos);
+  CHECK(running.at("fraction") >= 7.0 / 20);
+  CHECK(status.at("remaining_seconds").is_number());
+  CHECK(text.out.find("epoch ") != std::string::npos);
+  CHECK(text.out.find("ETA ") != std::string::npos);
+  for (std::size_t at = 0, end = 0; at < text.out.size(); at = end + 1) {
+    end = text.out.find('\n', at);
+    REQUIRE(end != std::string::npos);
+    CHECK(end - at <= 80);
+  }
+}
+
 TEST_CASE("--force starts a training over", "[cli]") {
   const Pretend pretend("train");
   const TemporaryFolder folder;
