@@ -8,10 +8,10 @@
 //     }
 //     }
 // and add NAME to the word list in meson.build: `golden_topics` (no LibTorch, run by golden_test)
-// or `golden_wholenet_topics` (with LibTorch, run by golden_wholenet_test; list the topic there in
-// not_yet.jsonc, too). A case is chosen by topic, kind and params, never by its name: the same
-// kinds exist with other numbers. What nothing handles is a failure unless not_yet.jsonc says which
-// issue brings it.
+// or `golden_training_topics`, `golden_wholenet_topics` (with LibTorch, run by golden_training_test
+// and golden_wholenet_test; list the topic there in not_yet.jsonc, too). A case is chosen by topic,
+// kind and params, never by its name: the same kinds exist with other numbers. What nothing handles
+// is a failure unless not_yet.jsonc says which issue brings it.
 #pragma once
 
 #include <cstdint>
