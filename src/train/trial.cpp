@@ -292,7 +292,7 @@ class Run {
     const auto [grad, sum] = loss_of(logits, batch);
     const std::int64_t images = logits.size(0);
     const double loss = sum.loss / static_cast<double>(images);
-    if (!std::isfinite(loss)) diverged(loss);
+    if (!std::isfinite(loss)) diverged(step_ + 1, fmt::format("the loss is {}", loss), training_);
     training_.backward(grad);
     const double penalty = penalize_alphas();
     const double lr = learning_rate(config_.train, step_, steps_per_epoch_);
@@ -309,11 +309,13 @@ class Run {
     }
   }
 
-  [[noreturn]] void diverged(double loss) const {
-    throw ptq::Diverged(fmt::format(
-        "step {} (epoch {}): the loss is {}; the first value that is "
-        "not finite is in '{}'",
-        step_ + 1, epoch() + 1, loss, training_.first_not_finite().value_or("the loss itself")));
+  // step: from 1. `where`: what was computing.
+  [[noreturn]] void diverged(std::int64_t step, const std::string& what,
+                             const exec::Training& where) const {
+    throw ptq::Diverged(
+        fmt::format("step {} (epoch {}): {}; the first value that is not finite is in '{}'", step,
+                    (step - 1) / steps_per_epoch_ + 1, what,
+                    where.first_not_finite().value_or("the loss itself")));
   }
 
   void log_step(double loss, double top1, double penalty) const {
@@ -349,10 +351,14 @@ class Run {
       const at::Tensor logits =
           evaluator_.forward(batch.images, exec::NormMode::evaluate).cpu().contiguous();
       const auto classes = static_cast<std::size_t>(logits.size(1));
-      for (std::size_t i = 0; i < part.size(); ++i) {
-        accuracy.add(begin + static_cast<std::int64_t>(i),
-                     {logits.const_data_ptr<float>() + i * classes, classes},
-                     batch.labels.const_data_ptr<std::int32_t>()[i]);
+      try {
+        for (std::size_t i = 0; i < part.size(); ++i) {
+          accuracy.add(begin + static_cast<std::int64_t>(i),
+                       {logits.const_data_ptr<float>() + i * classes, classes},
+                       batch.labels.const_data_ptr<std::int32_t>()[i]);
+        }
+      } catch (const ptq::Diverged& error) {  // the step before left it so
+        diverged(step_, fmt::format("in the evaluation after it, {}", error.what()), evaluator_);
       }
       report_progress("evaluate", begin + static_cast<std::int64_t>(part.size()), total, "images");
     }
