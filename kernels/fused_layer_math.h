@@ -41,8 +41,8 @@ BITSWEEP_FORMULA float nonlinear(float u, const NonlinearityParams& p) {
   return kKind == Nonlinearity::hard_swish ? u * gate : gate;
 }
 
-// dt/du; 0 at the corners of a clamp and of hard-sigmoid, as LibTorch has it. Hard-swish has 0 for
-// u ≤ −3, u/3 + 1/2 between and 1 for u ≥ 3 (LibTorch: the line also at the ends −3 … 3).
+// dt/du; 0 at the corners of a clamp and of hard-sigmoid, as LibTorch has it. Hard-swish has 0
+// below −3, u/3 + 1/2 from −3 to 3, both ends included, and 1 above.
 template <Nonlinearity kKind>
 BITSWEEP_FORMULA float nonlinear_slope(float u, const NonlinearityParams& p) {
   if constexpr (kKind == Nonlinearity::clamp) {

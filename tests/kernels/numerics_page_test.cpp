@@ -8,7 +8,9 @@
 #include <sstream>
 
 #include "cases.h"
+#include "fused_problem.h"
 #include "kernels/clamp_quantize.h"
+#include "kernels/fused_layer.h"
 #include "kernels/gradient_quantizer.h"
 #include "kernels/learned_scale.h"
 #include "kernels/min_max.h"
@@ -116,6 +118,33 @@ Rounding rounding(const std::string& text) {
   INFO("rounding '" << text << "'");
   REQUIRE(known.contains(text));
   return known.at(text);
+}
+
+ClampQuantizer clamp_quantizer(const Row& row) {
+  static const std::map<std::string, ClampQuantizerKind> kinds{
+      {"dorefa_clamp", ClampQuantizerKind::dorefa_clamp},
+      {"pact_fixed", ClampQuantizerKind::pact_fixed},
+      {"pact", ClampQuantizerKind::pact},
+      {"mpact", ClampQuantizerKind::mpact}};
+  REQUIRE(kinds.contains(row.at("clamp")));
+  const float parameter = number(row.at("parameter"));
+  return {kinds.at(row.at("clamp")), std::stoi(row.at("bits")), parameter, parameter};
+}
+
+// One channel.
+FusedLayer fused_layer(std::size_t rows, const std::string& nonlinearity) {
+  static const std::map<std::string, NonlinearityParams> known{{"identity", kIdentity},
+                                                               {"relu", kRelu},
+                                                               {"relu6", kRelu6},
+                                                               {"hard_swish", kHardSwish},
+                                                               {"hard_sigmoid", kHardSigmoid}};
+  INFO("nonlinearity '" << nonlinearity << "'");
+  REQUIRE(known.contains(nonlinearity));
+  FusedLayer out;
+  out.rows = static_cast<std::int64_t>(rows);
+  out.channels = 1;
+  out.nonlinearity = known.at(nonlinearity);
+  return out;
 }
 
 AffineGrid grid_by_rule(const std::string& rule, float lower, float upper, int bits) {
@@ -254,19 +283,12 @@ TEST_CASE("every quantized weight on the numerics page comes out as written", "[
 }
 
 TEST_CASE("every clamped activation on the numerics page comes out as written", "[kernels][page]") {
-  static const std::map<std::string, ClampQuantizerKind> kinds{
-      {"dorefa_clamp", ClampQuantizerKind::dorefa_clamp},
-      {"pact_fixed", ClampQuantizerKind::pact_fixed},
-      {"pact", ClampQuantizerKind::pact},
-      {"mpact", ClampQuantizerKind::mpact}};
   const auto all = examples("clamp");
   CHECK(all.size() >= 6);
   for (const auto& [line, row] : all) {
     CAPTURE(line);
-    REQUIRE(kinds.contains(row.at("clamp")));
     const float parameter = number(row.at("parameter"));
-    const ClampQuantizer quantizer{kinds.at(row.at("clamp")), std::stoi(row.at("bits")), parameter,
-                                   parameter};
+    const ClampQuantizer quantizer = clamp_quantizer(row);
     const auto x = numbers(row.at("x"));
     const auto n = static_cast<std::int64_t>(x.size());
     auto gradient = numbers(row.at("arriving"));
@@ -281,6 +303,96 @@ TEST_CASE("every clamped activation on the numerics page comes out as written", 
     check_six_decimals(y, numbers(row.at("y")));
     check_six_decimals(gradient, numbers(row.at("gradient")));
     CHECK(of_alpha == std::stod(row.at("of α")));
+  }
+}
+
+TEST_CASE("every batch norm on the numerics page comes out as written", "[kernels][page]") {
+  const auto all = examples("norm x");
+  CHECK(all.size() >= 4);
+  for (const auto& [line, row] : all) {
+    CAPTURE(line);
+    const auto x = numbers(row.at("norm x")), arriving = numbers(row.at("arriving"));
+    REQUIRE(arriving.size() == x.size());
+    const FusedLayer layer = fused_layer(x.size(), "identity");
+    const float gamma = number(row.at("gamma")), beta = number(row.at("beta"));
+    float pivot, mean = 0, variance = 1;
+    NormSums sums;
+    NormAffine affine;
+    norm_pivots_cpu(layer, x.data(), &pivot);
+    norm_sums_cpu(layer, x.data(), &pivot, &sums, {0, 1});
+    norm_finish_cpu(layer, &sums, &pivot,
+                    {&gamma, &beta, &mean, &variance, std::stod(row.at("eps"))}, 0.1, &affine);
+    std::vector<float> y(x.size()), gradient(x.size());
+    fused_forward_cpu(layer, x.data(), &affine, nullptr, y.data(), {0, 1});
+    check_six_decimals(y, numbers(row.at("y")));
+    CHECK(mean == number(row.at("running mean")));
+    check_six_decimals({variance}, {number(row.at("running var"))});
+
+    GradientSums gradient_sums;
+    NormGradient norm;
+    float of_gamma, of_beta;
+    const ArrivingGradient g{arriving.data()};
+    fused_backward_sums_cpu(layer, x.data(), &affine, nullptr, g, &gradient_sums, nullptr, nullptr,
+                            {0, 1});
+    norm_gradient_finish_cpu(layer, &gradient_sums, &affine, &gamma, true, &of_gamma, &of_beta,
+                             &norm);
+    norm_backward_cpu(layer, x.data(), &affine, &norm, nullptr, g, nullptr, gradient.data(),
+                      {0, 1});
+    check_six_decimals(gradient, numbers(row.at("gradient")));
+    CHECK(of_gamma == number(row.at("of gamma")));
+    CHECK(of_beta == number(row.at("of beta")));
+  }
+}
+
+TEST_CASE("every nonlinearity on the numerics page comes out as written", "[kernels][page]") {
+  const auto all = examples("u");
+  CHECK(all.size() >= 4);
+  for (const auto& [line, row] : all) {
+    CAPTURE(line);
+    const auto u = numbers(row.at("u"));
+    const FusedLayer layer = fused_layer(u.size(), row.at("nonlinearity"));
+    const std::vector<float> ones(u.size(), 1.0f);
+    std::vector<float> y(u.size()), slope(u.size());
+    fused_forward_cpu(layer, u.data(), nullptr, nullptr, y.data(), {0, 1});
+    fused_backward_sums_cpu(layer, u.data(), nullptr, nullptr, {ones.data()}, nullptr, nullptr,
+                            slope.data(), {0, 1});
+    check_six_decimals(y, numbers(row.at("y")));
+    check_six_decimals(slope, numbers(row.at("slope")));
+  }
+}
+
+TEST_CASE("every quantized sum on the numerics page comes out as written", "[kernels][page]") {
+  const auto all = examples("fused x");
+  CHECK(all.size() >= 2);
+  for (const auto& [line, row] : all) {
+    CAPTURE(line);
+    const auto x = numbers(row.at("fused x")), other = numbers(row.at("other"));
+    auto gradient = numbers(row.at("arriving"));
+    REQUIRE(other.size() == x.size());
+    REQUIRE(gradient.size() == x.size());
+    FusedLayer layer = fused_layer(x.size(), row.at("nonlinearity"));
+    layer.quantizer = clamp_quantizer(row);
+    const float alpha = number(row.at("parameter"));
+    layer.alpha = &alpha;
+    std::vector<float> y(x.size());
+    double of_alpha = 0.0;
+    fused_forward_cpu(layer, x.data(), nullptr, other.data(), y.data(), {0, 1});
+    fused_backward_sums_cpu(layer, x.data(), nullptr, other.data(), {gradient.data()}, nullptr,
+                            &of_alpha, gradient.data(), {0, 1});
+    check_six_decimals(y, numbers(row.at("y")));
+    check_six_decimals(gradient, numbers(row.at("gradient")));
+    CHECK(of_alpha == std::stod(row.at("of α")));
+  }
+}
+
+TEST_CASE("every bfloat16 on the numerics page comes out as written", "[kernels][page]") {
+  const auto all = examples("float32");
+  CHECK(all.size() >= 7);
+  for (const auto& [line, row] : all) {
+    CAPTURE(line);
+    BFloat16 rounded;
+    from_float(number(row.at("float32")), rounded);
+    CHECK(same_numbers({to_float(rounded)}, {number(row.at("bfloat16"))}));
   }
 }
 
