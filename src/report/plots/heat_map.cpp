@@ -146,6 +146,10 @@ Plots draw(const PlotInput& input) {
   if (metrics.empty()) return out;
   const std::string& metric = metrics.front();
   std::vector<Cell> cells = cells_of(input.groups, metric);
+  // A point beside the product (fine-tuning of one of its cells, say) is no cell of its own panel.
+  const std::vector<std::string> axes = varying_axes(input.groups);
+  const auto outside = [&](const Cell& cell) { return is_outside_product(*cell.group, axes); };
+  if (!std::ranges::all_of(cells, outside)) std::erase_if(cells, outside);
   const auto weights = sorted_values(cells, [](const Cell& cell) { return cell.weight_bits; });
   const auto activations =
       sorted_values(cells, [](const Cell& cell) { return cell.activation_bits; });
@@ -153,7 +157,7 @@ Plots draw(const PlotInput& input) {
     out.skipped.emplace_back("heat map: weight bits and activation bits do not both vary");
     return out;
   }
-  name_panels(cells, varying_axes(input.groups));
+  name_panels(cells, axes);
   std::vector<std::string> panels;
   for (const Cell& cell : cells) {
     if (std::find(panels.begin(), panels.end(), cell.panel) == panels.end())
