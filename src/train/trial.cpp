@@ -268,15 +268,18 @@ class Run {
     return {grad, sum};
   }
 
-  // λ·Σα² is part of the loss (facts 002 A.4.3); returns it.
-  double penalize_alphas() {
+  // λ·Σα² is part of the loss (facts 002 A.4.3).
+  void penalize_alphas() {
+    if (training_.alphas().numel() == 0) return;
     const c10::InferenceMode inference;
-    const double lambda = config_.quant.dorefa_pact.alpha_penalty;
-    if (training_.alphas().numel() == 0 || lambda == 0) return 0;
-    training_.alpha_gradients().add_(training_.alphas(), 2 * lambda);
+    training_.alpha_gradients().add_(training_.alphas(),
+                                     2 * config_.quant.dorefa_pact.alpha_penalty);
+  }
+
+  double alpha_penalty() const {
     double sum = 0;
     for (const float alpha : to_host(training_.alphas())) sum += static_cast<double>(alpha) * alpha;
-    return lambda * sum;
+    return config_.quant.dorefa_pact.alpha_penalty * sum;
   }
 
   void keep_alphas_positive() {
@@ -294,7 +297,9 @@ class Run {
     const double loss = sum.loss / static_cast<double>(images);
     if (!std::isfinite(loss)) diverged(step_ + 1, fmt::format("the loss is {}", loss), training_);
     training_.backward(grad);
-    const double penalty = penalize_alphas();
+    penalize_alphas();
+    const bool logs = (step_ + 1) % config_.train.log_every == 0;
+    const double penalty = logs ? alpha_penalty() : 0;  // of this step's α, before it changes
     const double lr = learning_rate(config_.train, step_, steps_per_epoch_);
     optimizer_.step(lr);
     keep_alphas_positive();
@@ -304,7 +309,7 @@ class Run {
     running_.correct += sum.correct;
     running_.images += images;
     outcome.images_trained += images;
-    if (step_ % config_.train.log_every == 0) {
+    if (logs) {
       log_step(loss, static_cast<double>(sum.correct) / static_cast<double>(images), penalty);
     }
   }

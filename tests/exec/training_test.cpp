@@ -8,6 +8,7 @@
 #include "autograd.h"
 #include "config/trial.h"
 #include "exec/device.h"
+#include "kernels/device.h"
 #include "kernels/philox_math.h"
 #include "models/model.h"
 
@@ -437,4 +438,36 @@ TEST_CASE("bfloat16 follows float32 within its precision") {
   // 8 bits of mantissa through 20 layers.
   CHECK(difference(logits[1], logits[0], Measure::norm) < 0.1);
   CHECK_FALSE(at::equal(logits[1], logits[0]));
+}
+
+TEST_CASE("a training step on the GPU follows the CPU's", "[gpu]") {
+  if (!kernels::cuda_available()) SKIP("no CUDA device");
+  config::ModelConfig config;
+  config.name = "resnet20";
+  config.shortcut = "B";
+  const Graph graph = models::build_model(config, 10);
+  const Parameters parameters = random_parameters(graph);
+  const at::Tensor images =
+      random_tensor({8, 3, 32, 32}, 900).contiguous(at::MemoryFormat::ChannelsLast);
+  const at::Tensor grad = random_tensor({8, 10}, 901);
+  SitePlan sites;
+  for (NodeId id = 1; id <= graph.output(); ++id) {
+    if (graph.node(id).has_weight()) sites.sites.push_back(weight_site(id, "tanh_symmetric", 8));
+    if (graph.node(id).as<Activation>() != nullptr) {
+      sites.sites.push_back(output_site(id, "mpact", 8, 3));
+    }
+  }
+  std::vector<at::Tensor> results;
+  for (const char* name : {"cpu", "cuda"}) {
+    const at::Device device = exec::open_device(name);
+    exec::Training training(graph, sites, config::Precision::fp32, device);
+    training.load(parameters);
+    const at::Tensor logits = training.forward(images.to(device), exec::NormMode::train);
+    training.backward(grad.to(device));
+    results.push_back(at::cat({logits.flatten(), training.gradients(), training.alpha_gradients(),
+                               training.parameters()})
+                          .cpu());
+  }
+  // Sums run in another order; a value near a rounding boundary may fall on its other side.
+  CHECK(difference(results[1], results[0], Measure::norm) < 2e-2);
 }
