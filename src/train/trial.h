@@ -19,6 +19,7 @@
 #include "graph/count.h"
 #include "graph/graph.h"
 #include "ptq/accuracy.h"
+#include "train/epoch_record.h"
 
 namespace bitsweep::train {
 
@@ -39,19 +40,6 @@ struct Listener {
   std::function<void(std::span<const Point> points)> metrics;
   // Asked after every step; true: write a checkpoint and return.
   std::function<bool()> stop;
-};
-
-// What an epoch ended with.
-struct EpochRecord {
-  std::int64_t epoch = 0;  // epochs done: 1 after the first
-  std::int64_t step = 0;
-  std::string state_sha256;  // of parameters, optimizer and quantizer state (train/state.h)
-  double lr = 0;             // of its last step
-  double train_loss = 0;     // mean over images
-  double train_top1 = 0;
-  std::optional<double> top1;  // of the evaluation after it, on `split`
-  std::optional<double> loss;
-  std::string split;  // "test" | "validation"
 };
 
 struct Outcome {

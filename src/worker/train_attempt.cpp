@@ -24,23 +24,6 @@ namespace fs = std::filesystem;
 
 constexpr const char* kWeightsFile = "weights.safetensors";
 
-template <typename T>
-json or_null(const std::optional<T>& value) {
-  return value ? json(*value) : json();
-}
-
-json to_json(const train::EpochRecord& record) {
-  return {{"epoch", record.epoch},
-          {"step", record.step},
-          {"state_sha256", record.state_sha256},
-          {"lr", record.lr},
-          {"train_loss", record.train_loss},
-          {"train_top1", record.train_top1},
-          {"split", record.split},
-          {"top1", or_null(record.top1)},
-          {"loss", or_null(record.loss)}};
-}
-
 std::int64_t images_per_epoch(const config::TrialConfig& config) {
   const data::Dataset& dataset = data::datasets().get(config.data.name);
   return config.data.train_images.value_or(dataset.train.images()) -

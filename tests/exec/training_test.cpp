@@ -93,7 +93,6 @@ void check_against_autograd(const Graph& graph, const SitePlan& sites = {}, Opti
   const at::Tensor y =
       training.forward(images.contiguous(at::MemoryFormat::ChannelsLast),
                        options.training ? exec::NormMode::train : exec::NormMode::evaluate);
-  // forward() returns the output flattened in channels-last memory order for a map; compare values.
   CHECK(difference(training.value(graph.output()), out, options.measure) < options.tolerance);
   CHECK(y.size(0) == options.batch);
   const at::Tensor grad_map = grad.view(out.sizes()).contiguous(at::MemoryFormat::ChannelsLast);
