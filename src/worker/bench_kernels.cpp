@@ -10,7 +10,6 @@
 #include <ATen/ops/full.h>
 
 #include <algorithm>
-#include <chrono>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -23,6 +22,7 @@
 #include "kernels/fake_quantize.h"
 #include "kernels/min_max.h"
 #include "kernels/philox_math.h"
+#include "worker/bench_times.h"
 
 namespace bitsweep::worker {
 namespace {
@@ -41,18 +41,6 @@ void in_slices(std::int64_t n, int threads, const std::function<void(Slice)>& wo
   for (std::int64_t begin = step; begin < n; begin += step)
     others.emplace_back([&work, begin, step, n] { work({begin, std::min(begin + step, n)}); });
   work({0, std::min(step, n)});
-}
-
-double seconds(const std::function<void()>& work) {
-  const auto start = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
 }
 
 struct Contest {

@@ -1,6 +1,5 @@
 #include "worker/bench_ptq.h"
 
-#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -11,6 +10,7 @@
 #include "data/source.h"
 #include "exec/device.h"
 #include "ptq/trial.h"
+#include "worker/bench_times.h"
 
 namespace bitsweep::worker {
 namespace {
@@ -47,12 +47,6 @@ config::TrialConfig configuration(const Variant& variant) {
   }
   set("quant.calibration.statistics", variant.statistics);
   return config::to_trial(settings);
-}
-
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
 }
 
 }  // namespace

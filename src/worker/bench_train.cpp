@@ -15,8 +15,6 @@
 #include <ATen/ops/zeros_like.h>
 #include <c10/core/InferenceMode.h>
 
-#include <algorithm>
-#include <chrono>
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -29,6 +27,7 @@
 #include "kernels/optimizer.h"
 #include "kernels/softmax_loss.h"
 #include "models/model.h"
+#include "worker/bench_times.h"
 
 namespace bitsweep::worker {
 namespace {
@@ -36,18 +35,6 @@ namespace {
 constexpr std::int64_t kBatch = 128;
 constexpr kernels::SgdOptions kSgd{0.9F, 5e-4F, false};
 constexpr float kRate = 0.01F;
-
-double seconds(const std::function<void()>& work) {
-  const auto start = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
 
 graph::Graph network() {
   config::ModelConfig config;
