@@ -153,8 +153,7 @@ void add_tensor(std::vector<Key>& keys, const std::string& tensor, const char* g
                   .type = Type::word,
                   .fallback = "none",
                   .doc = "widths per channel from the spread of each",
-                  .words = {"none"},
-                  .later_words = {"round", "ceil", "exact", "ceil_2019"},
+                  .words = {"none", "round", "ceil", "exact", "ceil_2019"},
                   .used_when = kAciq});
   keys.push_back({.name = tensor + ".allocation_prior",
                   .type = Type::word,
@@ -227,8 +226,7 @@ void add_quant(std::vector<Key>& keys) {
                   .type = Type::word,
                   .fallback = "none",
                   .doc = "correction of the mean and variance that quantization shifts",
-                  .words = {"none"},
-                  .later_words = {"mean", "variance", "mean_variance", "paper"},
+                  .words = {"none", "mean", "variance", "mean_variance", "paper"},
                   .used_when = kAciq});
 
   add_tensor(keys, "quant.activation", "tensor");
@@ -240,8 +238,7 @@ void add_quant(std::vector<Key>& keys) {
                   .type = Type::word,
                   .fallback = "none",
                   .doc = "correction of the mean that quantization shifts",
-                  .words = {"none"},
-                  .later_words = {"mean"},
+                  .words = {"none", "mean"},
                   .used_when = kAciq});
   keys.push_back({.name = "quant.activation.range",
                   .type = Type::word,
@@ -254,8 +251,8 @@ void add_quant(std::vector<Key>& keys) {
                   .type = Type::word,
                   .fallback = "none",
                   .doc = "how the range is narrowed",
-                  .words = {"none"},
-                  .later_words = {"laplace", "gauss", "mix", "std:P", "percentile", "mse", "kl"},
+                  .words = {"none", "laplace", "gauss", "mix", "std:P"},
+                  .later_words = {"percentile", "mse", "kl"},
                   .used_when = kAciq});
   keys.push_back(
       {.name = "quant.activation.percentile",

@@ -64,6 +64,26 @@ DataConfig read_data(const Reader& in) {
   return out;
 }
 
+// Where a whole class is not allocated (or clipped, below), the settings of it are no part of
+// identity, and so must not reach a layer whose rule allocates it: that one begins at the defaults.
+void read_allocation(const Reader& in, const std::string& table, TensorQuantConfig& out) {
+  out.bit_allocation = in.word(table + ".bit_allocation");
+  if (out.bit_allocation == "none") return;
+  out.allocation_prior = in.word(table + ".allocation_prior");
+  out.average_bits = in.optional_real(table + ".average_bits");
+  out.allocation_max_bits = static_cast<int>(in.integer(table + ".allocation_max_bits"));
+  out.zero_bits = in.choice<ZeroBits>(
+      table + ".zero_bits", {{"mean", ZeroBits::mean}, {"lower_end", ZeroBits::lower_end}});
+}
+
+void read_clipping(const Reader& in, TensorQuantConfig& out) {
+  out.clipping = in.word("quant.activation.clipping");
+  if (out.clipping != "laplace" && out.clipping != "gauss" && out.clipping != "mix") return;
+  out.clipping_constants = in.choice<ClippingConstants>(
+      "quant.activation.clipping_constants",
+      {{"exact", ClippingConstants::exact}, {"two_decimals", ClippingConstants::two_decimals}});
+}
+
 // What weights and activations have in common; `table` is "quant.weight" or "quant.activation".
 TensorQuantConfig read_tensor(const Reader& in, const std::string& table) {
   TensorQuantConfig out;
@@ -83,6 +103,8 @@ TensorQuantConfig read_tensor(const Reader& in, const std::string& table) {
   out.ties = in.choice<std::optional<Ties>>(
       table + ".ties", {{"even", Ties::even}, {"away", Ties::away}, {"by_path", std::nullopt}});
   out.power_of_two_scale = in.flag(table + ".power_of_two_scale");
+  read_allocation(in, table, out);
+  out.bias_correction = in.word(table + ".bias_correction");
   return out;
 }
 
@@ -135,7 +157,7 @@ QuantConfig read_quant(const Reader& in) {
   out.weight = read_tensor(in, "quant.weight");
   out.activation = read_tensor(in, "quant.activation");
   out.activation.range = in.word("quant.activation.range");
-  out.activation.clipping = in.word("quant.activation.clipping");
+  read_clipping(in, out.activation);
   out.sites = read_sites(in);
   if (out.scheme == "dorefa_pact") out.dorefa_pact = read_dorefa_pact(in);
   out.calibration = read_calibration(in);

@@ -19,6 +19,8 @@ enum class TrialKind { train, ptq, analysis };
 enum class Granularity { tensor, channel };
 enum class Ties { even, away };
 enum class Statistics { calibrated, dynamic };
+enum class ClippingConstants { exact, two_decimals };  // the optimum, or as published in 2019
+enum class ZeroBits { mean, lower_end };               // what a channel of 0 bits becomes
 enum class Precision { fp32, bf16 };
 
 struct ModelConfig {
@@ -61,9 +63,20 @@ struct TensorQuantConfig {
   // nullopt ("by_path"): away on sites that are per tensor and unclipped, even on all others.
   std::optional<Ties> ties = Ties::even;
   bool power_of_two_scale = false;
-  std::string range;     // activations: minmax | sample_mean (per-tensor sites alone: a site per
-                         // channel is always minmax)
-  std::string clipping;  // activations: none | …
+  // Widths per channel: none | round | ceil | exact | ceil_2019, by std | b | range of each
+  // channel.
+  std::string bit_allocation = "none";
+  std::string allocation_prior = "std";
+  std::optional<double> average_bits;  // what allocation aims at; nullopt: bits
+  int allocation_max_bits = 8;         // tensors wider than this are not allocated
+  ZeroBits zero_bits = ZeroBits::mean;
+  // none | mean; weights also variance | mean_variance | paper
+  std::string bias_correction = "none";
+  // Activations alone:
+  std::string range;     // minmax | sample_mean (per-tensor sites alone: a site per channel is
+                         // always minmax)
+  std::string clipping;  // none | laplace | gauss | mix | std:P
+  ClippingConstants clipping_constants = ClippingConstants::exact;
 };
 
 // Where quantizers stand and with which widths (document 004 B.1.4, B.1.5). Widths of their own

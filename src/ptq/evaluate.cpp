@@ -31,6 +31,20 @@ void for_each_batch(const ImageSequence& sequence, std::int64_t step, at::Device
   }
 }
 
+// x, quantized: [samples, channels, height, width] on the CPU; sums: one per channel.
+void add_sums(const at::Tensor& x, const at::Tensor& quantized, bool half_range,
+              std::vector<quant::ActivationSums>& sums) {
+  const auto channels = static_cast<std::size_t>(x.size(1));
+  const auto pixels = static_cast<std::size_t>(x.size(2) * x.size(3));
+  sums.resize(channels);
+  const auto samples = static_cast<std::size_t>(x.size(0));
+  for (std::size_t row = 0; row < samples * channels; ++row) {
+    quant::add_sums({x.const_data_ptr<float>() + row * pixels, pixels},
+                    {quantized.const_data_ptr<float>() + row * pixels, pixels}, half_range,
+                    sums[row % channels]);
+  }
+}
+
 }  // namespace
 
 std::vector<std::vector<TensorStatistics>> collect_statistics(
@@ -43,6 +57,25 @@ std::vector<std::vector<TensorStatistics>> collect_statistics(
     if (it == nodes.end()) return;
     out[static_cast<std::size_t>(it - nodes.begin())].push_back(
         statistics(value, detail, graph.node(id).name));
+  };
+  for_each_batch(sequence, batch_size, network.device(), progress,
+                 [&](auto, const at::Tensor& batch) { network.run(batch, observe); });
+  return out;
+}
+
+std::vector<std::vector<quant::ActivationSums>> collect_sums(const exec::Inference& network,
+                                                             std::span<const WatchedOutput> outputs,
+                                                             const ImageSequence& sequence,
+                                                             std::int64_t batch_size,
+                                                             const OnProgress& progress) {
+  std::vector<std::vector<quant::ActivationSums>> out(outputs.size());
+  const auto observe = [&](graph::NodeId id, at::Tensor& value) {
+    const auto it = std::ranges::find(outputs, id, &WatchedOutput::node);
+    if (it == outputs.end()) return;
+    at::Tensor quantized = value.clone();
+    it->quantizer->apply(quantized);
+    add_sums(value.cpu(), quantized.cpu(), it->half_range,
+             out[static_cast<std::size_t>(it - outputs.begin())]);
   };
   for_each_batch(sequence, batch_size, network.device(), progress,
                  [&](auto, const at::Tensor& batch) { network.run(batch, observe); });
@@ -67,7 +100,7 @@ void OutputQuantizers::operator()(graph::NodeId node, at::Tensor& value) {
   if (value.storage().use_count() > 1) value = value.clone();
   if (!entry.dynamic) return entry.quantizer->apply(value);
   Quantizer quantizer = activation_quantizer(
-      *entry.dynamic, statistics(value, Detail::extremes, graph_.node(node).name));
+      *entry.dynamic, statistics(value, detail_for(*entry.dynamic), graph_.node(node).name));
   quantizer.apply(value);
   if (!entry.quantizer) entry.quantizer = std::move(quantizer);
 }

@@ -32,6 +32,20 @@ std::vector<std::vector<TensorStatistics>> collect_statistics(
     const ImageSequence& sequence, std::int64_t batch_size, Detail detail,
     const OnProgress& progress);
 
+// What an output's quantizer does to the sums of its channels (quant/bias_correction.h).
+struct WatchedOutput {
+  graph::NodeId node = -1;
+  bool half_range = false;
+  const Quantizer* quantizer = nullptr;  // still without positive_shifts
+};
+
+// Sums of each channel of each output on the unquantized network: result[i] is of outputs[i].
+std::vector<std::vector<quant::ActivationSums>> collect_sums(const exec::Inference& network,
+                                                             std::span<const WatchedOutput> outputs,
+                                                             const ImageSequence& sequence,
+                                                             std::int64_t batch_size,
+                                                             const OnProgress& progress);
+
 // Quantizes outputs as they are computed (exec::OutputHook).
 class OutputQuantizers {
  public:

@@ -7,34 +7,49 @@
 #include <vector>
 
 #include "kernels/fake_quantize.h"
-#include "kernels/range_math.h"
 #include "ptq/statistics.h"
+#include "quant/bias_correction.h"
+#include "quant/grids.h"
 #include "quant/sites.h"
 
 namespace bitsweep::ptq {
 
-// One grid for the whole tensor, or one per channel.
-struct Quantizer {
-  std::vector<kernels::RealRange> ranges;
-  std::vector<kernels::AffineGrid> grids;
-  kernels::Rounding rounding;
+struct Quantizer : quant::Grids {
+  // Of a weight, one per output channel; empty: none. They lie off the grid: apply() and codes()
+  // leave them out.
+  std::vector<quant::ChannelCorrection> corrections;
+  // Of an output, one per channel; empty: none. What is added to its positive quantized values.
+  std::vector<double> positive_shifts;
 
   // x on its grid, in place; layout.channels counts only where there is one grid per channel.
   void apply(float* x, const kernels::ChannelLayout& layout) const;
-  // The same for [batch, channels, height, width] float32 contiguous on any device.
+  // The same for [batch, channels, height, width] float32 contiguous on any device, with
+  // positive_shifts.
   void apply(at::Tensor& x) const;
   // Integer codes of x; layout as above.
   void codes(const float* x, std::int32_t* out, const kernels::ChannelLayout& layout) const;
+
+ private:
+  void apply_on_gpu(at::Tensor& x, const kernels::ChannelLayout& layout) const;
+  void shift_positive(at::Tensor& x) const;
 };
 
-// The quantizer that a weight [output channels, …] gets from its own extremes.
-// Throws Diverged where a value is infinite or not a number.
+// The quantizer, still without corrections, that a weight [output channels, …] gets from its own
+// values. Throws Diverged where a value is infinite or not a number.
 Quantizer weight_quantizer(const quant::QuantizerSite& site, std::span<const float> weight,
                            std::int64_t channels, const std::string& name);
+
+// What activation_quantizer reads of the statistics.
+Detail detail_for(const quant::QuantizerSite& site);
 
 // Which statistics apply: those of one batch (dynamic), or of all calibration batches put together.
 // The extremes of logits are always the widest of all batches (RangeRule::batch_extreme).
 Quantizer activation_quantizer(const quant::QuantizerSite& site,
                                const TensorStatistics& statistics);
+
+// weight [output channels, …] on the grids of its quantizer, then corrected as the site says; the
+// corrections are kept in the quantizer.
+void quantize_weight(Quantizer& quantizer, const quant::QuantizerSite& site,
+                     std::span<float> weight, std::int64_t channels);
 
 }  // namespace bitsweep::ptq

@@ -8,7 +8,6 @@
 
 #include "core/check.h"
 #include "kernels/min_max.h"
-#include "kernels/moments.h"
 
 namespace bitsweep::ptq {
 namespace {
@@ -19,12 +18,6 @@ using kernels::MinMax;
 void set_extremes(Statistics& statistics, const MinMax& extremes) {
   statistics.min = extremes.min;
   statistics.max = extremes.max;
-}
-
-void set_moments(Statistics& statistics, const kernels::Moments& moments) {
-  statistics.mean = moments.mean;
-  statistics.std = moments.std;
-  statistics.b = moments.mean_absolute_deviation;
 }
 
 // The extremes of every channel of every sample, [samples · channels], in one pass over the data.
@@ -99,6 +92,12 @@ void fold_into(TensorStatistics& out, const TensorStatistics& batch, Fold fold, 
 }
 
 }  // namespace
+
+void set_moments(Statistics& statistics, const kernels::Moments& moments) {
+  statistics.mean = moments.mean;
+  statistics.std = moments.std;
+  statistics.b = moments.mean_absolute_deviation;
+}
 
 TensorStatistics statistics(const at::Tensor& value, Detail detail, const std::string& what) {
   BITSWEEP_CHECK(value.dim() == 4 && value.is_contiguous() && value.numel() > 0, "'{}'", what);

@@ -10,17 +10,12 @@
 #include <vector>
 
 #include "core/error.h"
+#include "kernels/moments.h"
+#include "quant/statistics.h"
 
 namespace bitsweep::ptq {
 
-// Of one tensor, or of one of its channels.
-struct Statistics {
-  double min = 0;
-  double max = 0;
-  double mean = 0;
-  double std = 0;  // unbiased
-  double b = 0;    // mean |x − mean|
-};
+using quant::Statistics;
 
 // Of a batch of activations, or of several batches put together.
 struct TensorStatistics {
@@ -34,6 +29,8 @@ struct TensorStatistics {
 struct Diverged : Error {
   using Error::Error;
 };
+
+void set_moments(Statistics& statistics, const kernels::Moments& moments);
 
 enum class Detail {
   extremes,  // min, max, sample_min, sample_max; the rest stays 0

@@ -47,8 +47,7 @@ graph::Parameters quantize_weights(const graph::Graph& graph, const graph::Param
     const std::span<float> values = out.values(name);
     const std::int64_t channels = graph.node(site.node).output.channels;
     quantizers[i] = weight_quantizer(site, values, channels, name);
-    quantizers[i].apply(values.data(),
-                        {1, channels, static_cast<std::int64_t>(values.size()) / channels});
+    quantize_weight(quantizers[i], site, values, channels);
   }
   return out;
 }
@@ -74,6 +73,14 @@ std::vector<NodeId> quantized_outputs(const quant::SitePlan& plan) {
     if (site.place == Place::output) out.push_back(site.node);
   }
   return out;
+}
+
+// What the output quantizers of a plan read of their statistics, the most of any.
+Detail most_detail(const quant::SitePlan& plan) {
+  const bool any = std::ranges::any_of(plan.sites, [](const QuantizerSite& site) {
+    return site.place == Place::output && detail_for(site) == Detail::moments;
+  });
+  return any ? Detail::moments : Detail::extremes;
 }
 
 // The images that calibrate, as positions of what `selection` chooses.
@@ -121,11 +128,20 @@ Outcome with_quantized_weights(const TrialConfig& config, const data::Dataset& d
   out.quantizers.resize(out.sites.sites.size());
   out.quantized = std::make_shared<const graph::Parameters>(
       quantize_weights(*out.graph, *out.weights, out.sites, out.quantizers));
-  out.counts = graph::count(*out.graph, quant::bit_table(*out.graph, out.sites));
   const graph::TotalCount as_is = graph::count(network).total;
   out.counts.total.parameters = as_is.parameters;
   out.counts.total.madds_published = as_is.madds_published;
   return out;
+}
+
+// Counts the network as it ran, with the widths that were really used.
+void count_as_run(Outcome& out) {
+  std::vector<graph::Widths> widths;
+  for (const Quantizer& quantizer : out.quantizers) widths.push_back(quantizer.bits);
+  const graph::TotalCount as_is = out.counts.total;
+  out.counts = graph::count(*out.graph, quant::bit_table(*out.graph, out.sites, widths));
+  out.counts.total.parameters = as_is.parameters;
+  out.counts.total.madds_published = as_is.madds_published;
 }
 
 template <class Map>
@@ -147,12 +163,51 @@ std::shared_ptr<const data::Images> Session::images(const data::Dataset& dataset
              std::make_shared<const data::Images>(data::load_images(dataset, selection, root));
 }
 
+Session::Calibration Session::calibration_run(const TrialConfig& config,
+                                              const data::Dataset& dataset) {
+  const CalibrationImages chosen = calibration_images(config, dataset);
+  const auto images = this->images(dataset, chosen.selection, config.data.root);
+  std::vector<std::int64_t> positions =
+      chosen.drawn ? data::drawn_order(images->count(), config.seed, data::OrderStream::calibration)
+                   : data::file_order(images->count());
+  positions.resize(static_cast<std::size_t>(config.quant.calibration.images));
+  return {images, std::move(positions), data::normalization(config.data.normalize, dataset)};
+}
+
+void Session::correct_outputs(const TrialConfig& config, const data::Dataset& dataset,
+                              const Outcome& outcome, std::vector<Quantizer>& quantizers,
+                              const Listener& listener) {
+  std::vector<WatchedOutput> watched;
+  std::vector<std::size_t> positions;
+  for (std::size_t i = 0; i < quantizers.size(); ++i) {
+    const QuantizerSite& site = outcome.sites.sites[i];
+    if (site.place != Place::output || site.bias_correction == "none") continue;
+    watched.push_back({site.node, site.half_range, &quantizers[i]});
+    positions.push_back(i);
+  }
+  if (watched.empty()) return;
+  const config::CalibrationConfig& settings = config.quant.calibration;
+  const Calibration images = calibration_run(config, dataset);
+  const exec::Inference network(*outcome.graph, *outcome.weights, device_);
+  const auto sums = collect_sums(network, watched, images.sequence(), settings.batch_size,
+                                 [&](std::int64_t done) {
+                                   if (listener.progress)
+                                     listener.progress("calibrate", done, settings.images);
+                                 });
+  for (std::size_t i = 0; i < positions.size(); ++i) {
+    for (const quant::ActivationSums& channel : sums[i]) {
+      quantizers[positions[i]].positive_shifts.push_back(channel.correction());
+    }
+  }
+}
+
 std::shared_ptr<const Session::CollectedStatistics> Session::calibrated(
     const TrialConfig& config, const data::Dataset& dataset, const Outcome& outcome,
     const Listener& listener) {
   const config::CalibrationConfig& calibration = config.quant.calibration;
   const CalibrationImages chosen = calibration_images(config, dataset);
   const std::vector<NodeId> nodes = quantized_outputs(outcome.sites);
+  const Detail detail = most_detail(outcome.sites);
   const config::NormalizeConfig& normalize = config.data.normalize;
   const nlohmann::json key = {outcome.weights_sha256,
                               outcome.graph->name(),
@@ -172,19 +227,15 @@ std::shared_ptr<const Session::CollectedStatistics> Session::calibrated(
                               normalize.name,
                               normalize.mean,
                               normalize.std,
+                              detail == Detail::moments,
                               nodes};
   if (const auto it = statistics_.find(key.dump()); it != statistics_.end()) return it->second;
 
-  const auto images = this->images(dataset, chosen.selection, config.data.root);
-  std::vector<std::int64_t> positions =
-      chosen.drawn ? data::drawn_order(images->count(), config.seed, data::OrderStream::calibration)
-                   : data::file_order(images->count());
-  positions.resize(static_cast<std::size_t>(calibration.images));
-  const data::Normalization normalization = data::normalization(normalize, dataset);
+  const Calibration images = calibration_run(config, dataset);
   const exec::Inference network(*outcome.graph, *outcome.weights, device_);
   const auto batches =
-      collect_statistics(network, *outcome.graph, nodes, {*images, positions, normalization},
-                         calibration.batch_size, Detail::extremes, [&](std::int64_t done) {
+      collect_statistics(network, *outcome.graph, nodes, images.sequence(), calibration.batch_size,
+                         detail, [&](std::int64_t done) {
                            if (listener.progress)
                              listener.progress("calibrate", done, calibration.images);
                          });
@@ -206,12 +257,20 @@ OutputQuantizers Session::output_quantizers(const TrialConfig& config, const dat
   const bool dynamic = config.quant.calibration.statistics == config::Statistics::dynamic;
   const Stopwatch watch;
   const auto statistics = dynamic ? nullptr : calibrated(config, dataset, outcome, listener);
-  for (const QuantizerSite& site : outcome.sites.sites) {
-    if (site.place != Place::output) continue;
+  const auto& sites = outcome.sites.sites;
+  std::vector<Quantizer> fixed(sites.size());
+  for (std::size_t i = 0; i < sites.size(); ++i) {
+    if (sites[i].place != Place::output) continue;
     if (dynamic) {
-      out.follow(site);
+      out.follow(sites[i]);
     } else {
-      out.fix(site.node, activation_quantizer(site, statistics->at(site.node)));
+      fixed[i] = activation_quantizer(sites[i], statistics->at(sites[i].node));
+    }
+  }
+  if (!dynamic) {
+    correct_outputs(config, dataset, outcome, fixed, listener);
+    for (std::size_t i = 0; i < sites.size(); ++i) {
+      if (sites[i].place == Place::output) out.fix(sites[i].node, std::move(fixed[i]));
     }
   }
   outcome.calibrate_s = watch.seconds();
@@ -249,6 +308,7 @@ Outcome Session::run(const TrialConfig& config, const Listener& listener) {
     const QuantizerSite& site = out.sites.sites[i];
     if (site.place == Place::output) out.quantizers[i] = *outputs.first(site.node);
   }
+  count_as_run(out);
   return out;
 }
 

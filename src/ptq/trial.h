@@ -57,6 +57,15 @@ class Session {
  private:
   using CollectedStatistics = std::map<graph::NodeId, TensorStatistics>;
 
+  // The images that calibrate, in the order in which they are fed.
+  struct Calibration {
+    std::shared_ptr<const data::Images> images;
+    std::vector<std::int64_t> positions;
+    data::Normalization normalization;
+
+    ImageSequence sequence() const { return {*images, positions, normalization}; }
+  };
+
   std::shared_ptr<const data::Images> images(const data::Dataset& dataset,
                                              const data::Selection& selection,
                                              const std::string& root);
@@ -64,6 +73,14 @@ class Session {
                                                         const data::Dataset& dataset,
                                                         const Outcome& outcome,
                                                         const Listener& listener);
+
+  Calibration calibration_run(const config::TrialConfig& config, const data::Dataset& dataset);
+
+  // Runs the calibration images once more for the outputs whose sites ask for a correction, and
+  // gives their quantizers (one entry per site) the positive_shifts.
+  void correct_outputs(const config::TrialConfig& config, const data::Dataset& dataset,
+                       const Outcome& outcome, std::vector<Quantizer>& quantizers,
+                       const Listener& listener);
 
   OutputQuantizers output_quantizers(const config::TrialConfig& config,
                                      const data::Dataset& dataset, Outcome& outcome,

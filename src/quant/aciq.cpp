@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "core/error.h"
+#include "quant/bit_allocation.h"
 #include "quant/layer_rules.h"
 #include "quant/scheme.h"
 
@@ -27,6 +29,9 @@ class Planner {
         norm_behind_(graph::norms_behind(graph)) {}
 
   SitePlan run() {
+    check_allocation("quant.weight", quant_.weight);
+    check_allocation("quant.activation", quant_.activation);
+    check_correction();
     for (const LayerSettings& layer : layers_) {
       add_weight(layer);
       add_layer_output(layer);
@@ -61,15 +66,20 @@ class Planner {
 
   void add_weight(const LayerSettings& layer) {
     TensorQuantConfig settings = layer.weight;
+    bool special = false;  // a width that a policy gives is never allocated
     if (!layer.own_weight_bits) {
       if (&layer == &layers_.front()) {
+        special = sites().first_weight_bits.has_value();
         use_width(settings, sites().first_weight_bits.value_or(settings.bits));
       } else if (&layer == &layers_.back()) {
+        special = sites().last_weight_bits.has_value();
         use_width(settings, sites().last_weight_bits.value_or(settings.bits));
       }
     }
     if (settings.bits == kUnquantizedBits) return;
-    add_site(Place::weight, layer.node, settings);
+    if (special) settings.bit_allocation = "none";
+    QuantizerSite& site = add_site(Place::weight, layer.node, settings);
+    site.bias_correction = settings.bias_correction;
   }
 
   void add_layer_output(const LayerSettings& layer) {
@@ -96,6 +106,8 @@ class Planner {
                      std::optional<RangeRule> range = std::nullopt) {
     settings.granularity = Granularity::tensor;
     settings.clipping = "none";
+    settings.bit_allocation = "none";
+    settings.bias_correction = "none";
     add_output(id, settings, range.value_or(range_rule(settings)));
   }
 
@@ -106,7 +118,9 @@ class Planner {
     }
     QuantizerSite& site = add_site(Place::output, id, settings);
     site.clipping = settings.clipping;
+    site.clipping_constants = settings.clipping_constants;
     site.range = range;
+    site.bias_correction = settings.bias_correction;
     site.half_range = sites().fused_relu && fused_relu_[static_cast<std::size_t>(id)];
   }
 
@@ -120,7 +134,56 @@ class Planner {
     site.ties = ties(settings, place);
     site.stochastic = settings.rounding == "stochastic";
     site.power_of_two_scale = settings.power_of_two_scale;
+    allocate(settings, site);
     return plan_.sites.emplace_back(std::move(site));
+  }
+
+  // A layer or output that is per tensor among others per channel keeps its width; a whole class
+  // of them would drop the allocation in silence.
+  static void check_allocation(const char* table, const TensorQuantConfig& settings) {
+    if (settings.bit_allocation == "none" || settings.granularity == Granularity::channel) return;
+    throw ConfigError(fmt::format(
+        "{}.bit_allocation = \"{}\" gives widths per channel, and {}.granularity is \"tensor\"; "
+        "expected \"channel\"",
+        table, settings.bit_allocation, table));
+  }
+
+  // The sums that correct an output are those of the calibration images.
+  void check_correction() const {
+    const bool wanted = quant_.activation.bias_correction != "none" ||
+                        std::ranges::any_of(layers_, [](const LayerSettings& layer) {
+                          return layer.activation.bias_correction != "none";
+                        });
+    if (wanted && quant_.calibration.statistics == config::Statistics::dynamic) {
+      throw ConfigError(
+          "quant.activation.bias_correction needs quant.calibration.statistics = \"calibrated\"");
+    }
+  }
+
+  // Widths per channel, where there are channels to tell apart and the tensor is narrow enough.
+  void allocate(const TensorQuantConfig& settings, QuantizerSite& site) const {
+    if (settings.bit_allocation == "none" || site.granularity != Granularity::channel ||
+        site.bits > settings.allocation_max_bits) {
+      return;
+    }
+    const auto refuse = [&](const std::string& why) {
+      throw ConfigError(
+          fmt::format("{}.bit_allocation = \"{}\": {}",
+                      site.place == Place::weight ? "quant.weight" : "quant.activation",
+                      settings.bit_allocation, why));
+    };
+    const double average = settings.average_bits.value_or(site.bits);
+    if (average > kMostAllocatedBits) {
+      refuse(fmt::format("an average of {} bits cannot be met by channels of 0 to {} bits", average,
+                         kMostAllocatedBits));
+    }
+    if (site.quantizer != "affine") {
+      refuse(
+          "a channel may get 0 or 1 bit, which quantizer \"symmetric\" has no codes for; "
+          "expected quantizer \"affine\"");
+    }
+    site.allocation = {settings.bit_allocation, settings.allocation_prior, average,
+                       settings.zero_bits};
   }
 
   // "by_path": the 2019 simulator's path per tensor without clipping rounds half away from zero,

@@ -26,12 +26,35 @@ const T& checked(const Value& value, std::string_view key) {
   return *typed;
 }
 
+config::ZeroBits zero_bits(const Value& value) {
+  return checked<std::string>(value, "zero_bits") == "mean" ? config::ZeroBits::mean
+                                                            : config::ZeroBits::lower_end;
+}
+
 struct Override {
   std::string_view key;
   void (*apply)(TensorQuantConfig&, const Value&);
 };
 
 const Override kOverrides[] = {
+    {"allocation_max_bits",
+     [](TensorQuantConfig& t, const Value& v) {
+       t.allocation_max_bits = static_cast<int>(checked<std::int64_t>(v, "allocation_max_bits"));
+     }},
+    {"allocation_prior",
+     [](TensorQuantConfig& t, const Value& v) {
+       t.allocation_prior = checked<std::string>(v, "allocation_prior");
+     }},
+    {"average_bits", [](TensorQuantConfig& t,
+                        const Value& v) { t.average_bits = checked<double>(v, "average_bits"); }},
+    {"bias_correction",
+     [](TensorQuantConfig& t, const Value& v) {
+       t.bias_correction = checked<std::string>(v, "bias_correction");
+     }},
+    {"bit_allocation",
+     [](TensorQuantConfig& t, const Value& v) {
+       t.bit_allocation = checked<std::string>(v, "bit_allocation");
+     }},
     {"bits",
      [](TensorQuantConfig& t, const Value& v) {
        const auto* bits = std::get_if<std::int64_t>(&v);
@@ -39,6 +62,12 @@ const Override kOverrides[] = {
      }},
     {"clipping", [](TensorQuantConfig& t,
                     const Value& v) { t.clipping = checked<std::string>(v, "clipping"); }},
+    {"clipping_constants",
+     [](TensorQuantConfig& t, const Value& v) {
+       t.clipping_constants = checked<std::string>(v, "clipping_constants") == "exact"
+                                  ? config::ClippingConstants::exact
+                                  : config::ClippingConstants::two_decimals;
+     }},
     {"granularity",
      [](TensorQuantConfig& t, const Value& v) {
        t.granularity = checked<std::string>(v, "granularity") == "channel"
@@ -62,6 +91,7 @@ const Override kOverrides[] = {
        if (word == "even") t.ties = config::Ties::even;
        if (word == "away") t.ties = config::Ties::away;
      }},
+    {"zero_bits", [](TensorQuantConfig& t, const Value& v) { t.zero_bits = zero_bits(v); }},
 };
 
 // A width of its own from a list of one per layer; nothing where there is no list.
@@ -74,10 +104,20 @@ bool apply_list(TensorQuantConfig& settings, std::size_t layer, std::size_t laye
                                   network, layers));
   }
   settings.bits = list[layer];
+  settings.average_bits.reset();  // its own width is what the layer aims at
   return true;
 }
 
+// A rule that gives a width gives the average that allocation aims at, unless it gives that, too.
+void forget_averages(const LayerRule& rule, LayerSettings& layer) {
+  for (const auto& [key, value] : rule.overrides) {
+    if (key == "weight.bits") layer.weight.average_bits.reset();
+    if (key == "activation.bits") layer.activation.average_bits.reset();
+  }
+}
+
 void apply(const LayerRule& rule, LayerSettings& layer) {
+  forget_averages(rule, layer);
   for (const auto& [key, value] : rule.overrides) {
     const bool is_weight = std::string_view(key).starts_with(kWeight);
     const std::string_view prefix = is_weight ? kWeight : kActivation;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/check.h"
+
 namespace bitsweep::quant {
 namespace {
 
@@ -25,23 +27,33 @@ const QuantizerSite* SitePlan::find(Place place, graph::NodeId node, Role role) 
 }
 
 graph::BitTable bit_table(const graph::Graph& graph, const SitePlan& plan) {
+  std::vector<graph::Widths> widths;
+  for (const QuantizerSite& site : plan.sites) widths.push_back({site.bits});
+  return bit_table(graph, plan, widths);
+}
+
+graph::BitTable bit_table(const graph::Graph& graph, const SitePlan& plan,
+                          std::span<const graph::Widths> widths) {
+  BITSWEEP_CHECK(widths.size() == plan.sites.size(), "{} widths for {} sites", widths.size(),
+                 plan.sites.size());
   graph::BitTable table(graph.nodes().size());
   for (const graph::NodeId node : plan.unquantized_outputs) {
     table[static_cast<std::size_t>(node)].output = {config::kUnquantizedBits};
   }
-  for (const QuantizerSite& site : plan.sites) {
+  for (std::size_t i = 0; i < plan.sites.size(); ++i) {
+    const QuantizerSite& site = plan.sites[i];
     if (site.role != Role::forward) continue;
     graph::NodeBits& bits = table[static_cast<std::size_t>(site.node)];
     switch (site.place) {
       case Place::weight:
-        bits.weight = {site.bits};
+        bits.weight = widths[i];
         bits.weight_scales = weight_scales(site, graph.node(site.node));
         break;
       case Place::output:
-        bits.output = {site.bits};
+        bits.output = widths[i];
         break;
       case Place::edge:
-        bits.edges.emplace_back(site.input, graph::Widths{site.bits});
+        bits.edges.emplace_back(site.input, widths[i]);
         break;
       case Place::gradient:
         break;  // gradients are neither stored nor read by inference

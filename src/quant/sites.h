@@ -2,6 +2,7 @@
 // returns the sites; counting, `plan --layers`, calibration and the executors read them.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -31,22 +32,35 @@ enum class RangeRule {
   batch_extreme  // smallest minimum and largest maximum (logits)
 };
 
+// Widths per channel (quant/bit_allocation.h).
+struct AllocationSettings {
+  std::string rule = "none";
+  std::string prior = "std";  // std | b | range
+  double average_bits = 8;
+  config::ZeroBits zero_bits = config::ZeroBits::mean;
+};
+
 struct QuantizerSite {
   Place place = Place::output;
   graph::NodeId node = -1;
   int input = 0;  // for Place::edge
   Role role = Role::forward;
 
-  int bits = 8;
+  int bits = 8;  // of all channels, unless they are allocated
   std::string quantizer = "affine";
   config::Granularity granularity = config::Granularity::tensor;
   config::Ties ties = config::Ties::even;
   bool stochastic = false;
   bool power_of_two_scale = false;
-  std::string clipping = "none";
+  std::string clipping = "none";  // a value of the key, "std:2.5" included
+  config::ClippingConstants clipping_constants = config::ClippingConstants::exact;
   RangeRule range = RangeRule::minmax;
   // The lower end is 0: the ReLU behind this node is performed by the quantizer (facts 004 B.1.4).
   bool half_range = false;
+  AllocationSettings allocation = {};    // of Granularity::channel alone
+  std::string bias_correction = "none";  // quant/bias_correction.h
+
+  bool is_allocated() const { return allocation.rule != "none"; }
 
   // The grid does not depend on the tensor: no scale is stored with it.
   bool constant_grid = false;
@@ -70,5 +84,8 @@ struct SitePlan {
 
 // The widths that `plan` gives to `graph`, as counting wants them. Sites with Role::forward only.
 graph::BitTable bit_table(const graph::Graph& graph, const SitePlan& plan);
+// The same with the widths that each site really used, one entry per site of the plan.
+graph::BitTable bit_table(const graph::Graph& graph, const SitePlan& plan,
+                          std::span<const graph::Widths> widths);
 
 }  // namespace bitsweep::quant

@@ -97,16 +97,15 @@ TEST_CASE("what a later version will do is refused with its place and what there
   const Case cases[] = {
       {"kind = \"analysis\"",
        "x.toml:1:8: kind = \"analysis\" is not available in this version; available: ptq, train"},
-      {"quant.activation.clipping = \"laplace\"",
-       "is not available in this version; available: none"},
-      {"quant.activation.clipping = \"std:2\"", "is not available in this version"},
-      {"quant.weight.bit_allocation = \"round\"",
-       "is not available in this version; available: none"},
+      {"quant.activation.clipping = \"kl\"",
+       "is not available in this version; available: none, laplace, gauss, mix, std:P"},
+      {"quant.weight.rounding = \"stochastic\"",
+       "is not available in this version; available: nearest"},
       {"quant.weight.quantizer = \"kmeans\"", "available: affine, symmetric"},
       {"model.file = \"net.onnx\"", "model.file = \"net.onnx\" is not available in this version"},
       {"eval.modes = [\"w4a4\"]", "is not available in this version"},
-      {"[[layer]]\nmatch = \"fc\"\nweight.bias_correction = \"mean\"",
-       "x.toml:2:9: quant.weight.bias_correction = \"mean\" is not available"},
+      {"[[layer]]\nmatch = \"fc\"\nactivation.clipping = \"mse\"",
+       "x.toml:2:9: quant.activation.clipping = \"mse\" is not available"},
   };
   for (const Case& c : cases) {
     INFO(c.toml);
@@ -116,4 +115,5 @@ TEST_CASE("what a later version will do is refused with its place and what there
     CHECK(contains(message, c.message));
   }
   CHECK_NOTHROW(check_available(settings_of("quant.activation.clipping = \"none\"")));
+  CHECK_NOTHROW(check_available(settings_of("quant.activation.clipping = \"std:2\"")));
 }

@@ -1,8 +1,5 @@
-// The quantizers of document 004 without clipping and bit allocation: weights, activations, logits.
-#include <algorithm>
-
-#include "core/error.h"
-#include "golden.h"
+// The quantizers of document 004: weights, activations (clipped, allocated), logits.
+#include "document004.h"
 #include "kernels/fake_quantize.h"
 #include "kernels/min_max.h"
 #include "kernels/range_math.h"
@@ -10,143 +7,101 @@
 namespace bitsweep::golden {
 namespace {
 
+using config::Granularity;
+using config::Ties;
 using kernels::AffineGrid;
 using kernels::ChannelLayout;
-using kernels::MinMax;
-using kernels::RealRange;
+using quant::QuantizerSite;
+using quant::Statistics;
 
-struct Tensor {
-  std::vector<float> values;
-  std::vector<std::int64_t> shape;
-
-  std::int64_t size() const { return static_cast<std::int64_t>(values.size()); }
-};
-
-Tensor read_tensor(const Case& golden, const char* name) {
-  const Array array = golden.input(name);
-  return {array.floats(), array.shape};
-}
-
-std::vector<MinMax> extremes(const Tensor& x, const ChannelLayout& layout) {
-  std::vector<MinMax> out(static_cast<std::size_t>(layout.channels));
-  kernels::min_max_cpu(x.values.data(), layout, out.data());
-  return out;
-}
-
-Json fake_quantized(const Tensor& x, const ChannelLayout& layout,
-                    const std::vector<AffineGrid>& grids, kernels::Rounding rounding) {
+// A case that gives the range itself.
+Json on_grid(const Case& golden, const AffineGrid& grid, kernels::Rounding rounding) {
+  const Tensor x = read_tensor(golden, "x");
   std::vector<float> y(x.values.size());
-  kernels::fake_quantize_cpu(x.values.data(), y.data(), nullptr, layout, grids.data(), rounding);
-  return pack(y, x.shape);
+  kernels::fake_quantize_cpu(x.values.data(), y.data(), nullptr, x.size(), grid, rounding);
+  return {{"y", pack(y, x.shape)}};
 }
 
-// Facts B.1.2: per tensor, ties away.
-Json kernel_path(const Tensor& x, RealRange range, int bits) {
-  const bool zero_inside = range.lower < 0.0f && range.lower + range.length > 0.0f;
-  return {{"y", fake_quantized(x, kernels::whole_tensor(x.size()),
-                               {kernels::anchored_affine_grid(range, bits)},
-                               kernels::kDocument004KernelRounding)},
-          {"quantizer_call",
-           {{{"path", "kernel"},
-             {"delta", range.length},
-             {"offset", range.lower},
-             {"bits", bits},
-             {"preserve_zero", zero_inside}}}}};
-}
-
-// Facts B.1.1: a range per channel, ties to even.
-Json vector_path(const Tensor& x, const ChannelLayout& layout, const std::vector<RealRange>& ranges,
-                 int bits) {
-  std::vector<AffineGrid> grids;
-  std::vector<float> delta, offset;
-  for (const RealRange& range : ranges) {
-    grids.push_back(kernels::affine_grid(range, bits));
-    delta.push_back(range.length);
-    offset.push_back(range.lower);
-  }
-  // The peer gives one offset where all are equal by rule (half range).
-  const bool one_offset =
-      std::all_of(offset.begin(), offset.end(), [](float value) { return value == 0.0f; });
-  return {{"y", fake_quantized(x, layout, grids, kernels::kDocument004VectorRounding)},
-          {"quantizer_call",
-           {{{"path", "vector"},
-             {"delta", pack(delta, {layout.channels})},
-             {"offset", one_offset ? Json(0.0) : pack(offset, {layout.channels})},
-             {"bits", bits}}}}};
-}
-
-RealRange between(float lower, float upper) { return {lower, upper - lower}; }
-
-RealRange whole_range(const Tensor& x) {
-  const MinMax all = kernels::min_max_cpu(x.values.data(), x.size());
-  return between(all.min, all.max);
-}
-
-std::vector<RealRange> channel_ranges(const Tensor& x, const ChannelLayout& layout,
-                                      bool half_range) {
-  std::vector<RealRange> out;
-  for (const MinMax& channel : extremes(x, layout))
-    out.push_back(between(half_range ? 0.0f : channel.min, channel.max));
-  return out;
-}
-
-// Mean over samples of each sample's extremes.
-RealRange sample_mean_range(const Tensor& x, bool half_range) {
-  const std::int64_t samples = x.shape.at(0);
-  double lower = 0.0, upper = 0.0;
-  for (const MinMax& sample : extremes(x, {1, samples, x.size() / samples})) {
-    lower += sample.min;
-    upper += sample.max;
-  }
-  const auto n = static_cast<double>(samples);
-  return between(half_range ? 0.0f : static_cast<float>(lower / n), static_cast<float>(upper / n));
+kernels::RealRange given_range(const Case& golden) {
+  return {golden.get<float>("offset"), golden.get<float>("delta")};
 }
 
 Json core(const Case& golden) {
-  const Tensor x = read_tensor(golden, "x");
-  return vector_path(x, kernels::whole_tensor(x.size()),
-                     {{golden.get<float>("offset"), golden.get<float>("delta")}},
-                     golden.get<int>("bits"));
+  return on_grid(golden, kernels::affine_grid(given_range(golden), golden.get<int>("bits")),
+                 kernels::kDocument004VectorRounding);
 }
 
 Json kernel(const Case& golden) {
-  return kernel_path(read_tensor(golden, "x"),
-                     {golden.get<float>("offset"), golden.get<float>("delta")},
-                     golden.get<int>("bits"));
+  return on_grid(golden,
+                 kernels::anchored_affine_grid(given_range(golden), golden.get<int>("bits")),
+                 kernels::kDocument004KernelRounding);
+}
+
+Json answer(const Quantized& quantized) {
+  return {{"y", pack(quantized.y.values, quantized.y.shape)},
+          {"quantizer_call", Json::array({quantized.call})}};
+}
+
+// Facts B.1.1: a range per channel, ties to even.
+QuantizerSite per_channel(const Case& golden) {
+  return {.bits = golden.get<int>("bits"), .granularity = Granularity::channel};
+}
+
+// Facts B.1.2: per tensor, ties away.
+QuantizerSite per_tensor(const Case& golden) {
+  return {.bits = golden.get<int>("bits"), .ties = Ties::away};
 }
 
 Json weights_per_channel(const Case& golden) {
   const Tensor w = read_tensor(golden, "w");
-  const ChannelLayout layout{1, w.shape.at(0), w.size() / w.shape.at(0)};
-  return vector_path(w, layout, channel_ranges(w, layout, false), golden.get<int>("bits"));
+  QuantizerSite site = per_channel(golden);
+  allocate(golden, "bit_allocation", site);
+  return answer(quantized(w, weight_layout(w), site, statistics_of(w, weight_layout(w))));
 }
 
-Json weights_per_tensor(const Case& golden) {
-  const Tensor w = read_tensor(golden, "w");
-  return kernel_path(w, whole_range(w), golden.get<int>("bits"));
+// The range of all values.
+Json over_all(const Case& golden, const Tensor& x) {
+  const ChannelLayout all = kernels::whole_tensor(x.size());
+  return answer(quantized(x, all, per_tensor(golden), statistics_of(x, all)));
+}
+
+Json weights_per_tensor(const Case& golden) { return over_all(golden, read_tensor(golden, "w")); }
+
+Json classifier(const Case& golden) { return over_all(golden, read_tensor(golden, "x")); }
+
+// Mean over samples of each sample's extremes, in the place of the batch's own.
+void use_sample_means(const Tensor& x, Statistics& statistics) {
+  const std::int64_t samples = x.shape.at(0);
+  std::vector<kernels::MinMax> extremes(static_cast<std::size_t>(samples));
+  kernels::min_max_cpu(x.values.data(), {1, samples, x.size() / samples}, extremes.data());
+  statistics.min = statistics.max = 0;
+  for (const kernels::MinMax& sample : extremes) {
+    statistics.min += sample.min / static_cast<double>(samples);
+    statistics.max += sample.max / static_cast<double>(samples);
+  }
 }
 
 Json activation(const Case& golden) {
   const Tensor x = read_tensor(golden, "x");
-  const bool half_range = golden.get<bool>("half_range");
-  const int bits = golden.get<int>("bits");
   const std::int64_t batch = x.shape.at(0), channels = x.shape.at(1);
-  const std::int64_t pixels = x.size() / (batch * channels);
+  const ChannelLayout layout{batch, channels, x.size() / (batch * channels)};
   // One pixel per channel is always quantized per tensor (facts B.1.3).
-  if (!golden.get<bool>("per_channel") || pixels == 1)
-    return kernel_path(x, sample_mean_range(x, half_range), bits);
-  const ChannelLayout layout{batch, channels, pixels};
-  return vector_path(x, layout, channel_ranges(x, layout, half_range), bits);
-}
-
-Json classifier(const Case& golden) {
-  const Tensor x = read_tensor(golden, "x");
-  return kernel_path(x, whole_range(x), golden.get<int>("bits"));
-}
-
-bool without_refinements(const Case& golden) {
-  return golden.params.value("clipping", "no") == "no" &&
-         !golden.params.value("bit_allocation", false);
+  const bool each = golden.get<bool>("per_channel") && layout.inner > 1;
+  QuantizerSite site = each ? per_channel(golden) : per_tensor(golden);
+  site.half_range = golden.get<bool>("half_range");
+  site.clipping = clipping(golden);
+  site.clipping_constants = config::ClippingConstants::two_decimals;
+  if (each) {
+    allocate(golden, "bit_allocation", site);
+    return answer(quantized(x, layout, site, statistics_of(x, layout)));
+  }
+  std::vector<Statistics> tensor = statistics_of(x, kernels::whole_tensor(x.size()));
+  if (site.clipping == "none") {
+    use_sample_means(x, tensor.front());
+  } else {
+    site.ties = Ties::even;
+  }
+  return answer(quantized(x, layout, site, tensor));
 }
 
 }  // namespace
@@ -155,9 +110,9 @@ void register_document004_quantizers(Handlers& handlers) {
   const char* topic = "cnnq_quantizers";
   handlers.add({topic, {"core"}, nullptr, core});
   handlers.add({topic, {"kernel"}, nullptr, kernel});
-  handlers.add({topic, {"weights_pc"}, without_refinements, weights_per_channel});
+  handlers.add({topic, {"weights_pc"}, nullptr, weights_per_channel});
   handlers.add({topic, {"weights_pt"}, nullptr, weights_per_tensor});
-  handlers.add({topic, {"act"}, without_refinements, activation});
+  handlers.add({topic, {"act"}, nullptr, activation});
   handlers.add({topic, {"classifier"}, nullptr, classifier});
 }
 

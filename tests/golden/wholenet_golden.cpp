@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "data/order.h"
 #include "data/source.h"
+#include "document004.h"
 #include "exec/device.h"
 #include "export/weights.h"
 #include "golden.h"
@@ -149,6 +150,9 @@ Json quantizer_row(const QuantizerSite& site, const Quantizer& quantizer, std::s
               {"bits", site.bits},
               {"delta", scalar_or_array(delta)},
               {"offset", site.half_range ? Json(0.0) : scalar_or_array(offset)}};
+  if (site.is_allocated()) {
+    row["bits"] = pack(quantizer.bits, {static_cast<std::int64_t>(quantizer.bits.size())});
+  }
   if (kernel_path) {
     const float lower = offset.front();
     row["preserve_zero"] = lower < 0 && lower + delta.front() > 0;
@@ -224,12 +228,14 @@ std::int64_t width(const Case& golden, const char* name) {
 
 bool flag(const Case& golden, const char* name) { return golden.params.value(name, false); }
 
-// What is here so far; the rest of document 004 stands in not_yet.jsonc.
-bool is_plain(const Case& golden) {
-  const bool refined = flag(golden, "bit_alloc_act") || flag(golden, "bit_alloc_weight") ||
-                       flag(golden, "bias_corr_weight") || flag(golden, "var_corr_weight");
-  return !refined && golden.params.value("clipping", "no") == "no";
+std::string weight_correction(const Case& golden) {
+  const bool mean = flag(golden, "bias_corr_weight");
+  if (flag(golden, "var_corr_weight")) return mean ? "mean_variance" : "variance";
+  return mean ? "mean" : "none";
 }
+
+// What is here so far: activation correction is not.
+bool is_available(const Case& golden) { return !flag(golden, "bias_corr_act"); }
 
 Json run_ptq(const Case& golden) {
   config::Settings settings = settings_of(golden);
@@ -246,6 +252,11 @@ Json run_ptq(const Case& golden) {
   set("quant.activation.bits", width(golden, "qtype"));
   set("quant.weight.granularity", granularity("per_channel_quant_weights"));
   set("quant.activation.granularity", granularity("per_channel_quant_act"));
+  const auto allocation = [&](const char* name) { return flag(golden, name) ? "round" : "none"; };
+  set("quant.weight.bit_allocation", allocation("bit_alloc_weight"));
+  set("quant.weight.bias_correction", weight_correction(golden));
+  set("quant.activation.bit_allocation", allocation("bit_alloc_act"));
+  set("quant.activation.clipping", clipping(golden));
   set("quant.calibration.statistics", dynamic ? "dynamic" : "calibrated");
   set("quant.calibration.images", kCalibrationImages);
   set("quant.calibration.batch_size", kCalibrationBatch);
@@ -354,7 +365,7 @@ void register_wholenet(Handlers& handlers) {
   handlers.add({.topic = topic,
                 .kinds = {"calibration_statistics_per_batch"},
                 .run = run_statistics_per_batch});
-  handlers.add({.topic = topic, .kinds = {"ptq"}, .takes = is_plain, .run = run_ptq});
+  handlers.add({.topic = topic, .kinds = {"ptq"}, .takes = is_available, .run = run_ptq});
 }
 
 }  // namespace bitsweep::golden

@@ -2,10 +2,7 @@
 #include <algorithm>
 #include <bit>
 #include <catch2/catch_test_macros.hpp>
-#include <cstdlib>
-#include <fstream>
 #include <map>
-#include <sstream>
 
 #include "cases.h"
 #include "fused_problem.h"
@@ -18,72 +15,15 @@
 #include "kernels/range_math.h"
 #include "kernels/softmax_loss.h"
 #include "kernels/weight_quantizer.h"
+#include "numerics_page.h"
 
 using namespace bitsweep::kernels;
 using namespace bitsweep::kernels::testing;
+using bitsweep::testing::examples;
+using bitsweep::testing::number;
+using bitsweep::testing::numbers;
 
 namespace {
-
-using Row = std::map<std::string, std::string>;  // by column heading
-
-struct Example {
-  int line;
-  Row row;
-};
-
-std::vector<std::string> cells(const std::string& line) {
-  std::vector<std::string> out;
-  std::stringstream stream(line.substr(1));
-  for (std::string cell; std::getline(stream, cell, '|');) {
-    const auto first = cell.find_first_not_of(' ');
-    out.push_back(first == std::string::npos
-                      ? ""
-                      : cell.substr(first, cell.find_last_not_of(' ') - first + 1));
-  }
-  return out;
-}
-
-// The rows of all tables of the page whose first heading is `first`.
-std::vector<Example> examples(const std::string& first) {
-  std::ifstream page(BITSWEEP_NUMERICS_PAGE);
-  REQUIRE(page.good());
-  std::vector<Example> out;
-  std::vector<std::string> headings;
-  int number = 0;
-  for (std::string line; std::getline(page, line);) {
-    ++number;
-    if (!line.starts_with("|")) {
-      headings.clear();
-    } else if (headings.empty()) {
-      headings = cells(line);
-    } else if (headings[0] == first && !line.starts_with("|---")) {
-      const auto row = cells(line);
-      INFO("line " << number);
-      REQUIRE(row.size() == headings.size());
-      Example example{number, {}};
-      for (std::size_t i = 0; i < row.size(); ++i) example.row[headings[i]] = row[i];
-      out.push_back(std::move(example));
-    }
-  }
-  return out;
-}
-
-float number(const std::string& text) {
-  char* end = nullptr;
-  const float value = std::strtof(text.c_str(), &end);
-  INFO("'" << text << "' is a number");
-  REQUIRE((!text.empty() && *end == '\0'));
-  return value;
-}
-
-// "0.25, -0.25"
-std::vector<float> numbers(const std::string& text) {
-  std::vector<float> out;
-  std::stringstream stream(text);
-  for (std::string part; std::getline(stream, part, ',');)
-    out.push_back(number(part.substr(part.find_first_not_of(' '))));
-  return out;
-}
 
 // "-8…7"
 std::pair<int, int> codes(const std::string& text) {

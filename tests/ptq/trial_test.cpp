@@ -3,10 +3,13 @@
 #include "ptq/trial.h"
 
 #include <algorithm>
+#include <catch2/catch_approx.hpp>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
+#include <cmath>
 #include <filesystem>
+#include <numeric>
 #include <utility>
 
 #include "config/settings.h"
@@ -15,6 +18,7 @@
 #include "exec/device.h"
 
 using namespace bitsweep;
+using Catch::Approx;
 using Catch::Matchers::ContainsSubstring;
 using Keys = std::vector<std::pair<std::string, config::Value>>;
 namespace fs = std::filesystem;
@@ -205,4 +209,66 @@ TEST_CASE("ResNet32 and ResNet56 classify as many images of the full test set as
                                      {"data.test_images", 10000},
                                      {"quant.scheme", "none"}}));
   CHECK(std::abs(got.outcome.accuracy.correct_top1() - correct) <= 2);
+}
+
+TEST_CASE("widths are counted as they were allocated") {
+  const Got got = run(four_bits({{"quant.weight.granularity", "channel"},
+                                 {"quant.weight.bit_allocation", "exact"},
+                                 {"quant.weight.average_bits", 3.5},
+                                 {"quant.activation.granularity", "channel"},
+                                 {"quant.activation.bit_allocation", "round"}}));
+  double bits = 0, weights = 0;
+  for (std::size_t i = 0; i < got.outcome.quantizers.size(); ++i) {
+    const quant::QuantizerSite& site = got.outcome.sites.sites[i];
+    if (site.place != quant::Place::weight) continue;
+    const auto& name = got.outcome.graph->node(site.node).name;
+    const auto elements = static_cast<double>(got.outcome.weights->values(name + ".weight").size());
+    const std::vector<int>& used = got.outcome.quantizers[i].bits;
+    double sum = 0;
+    for (const int width : used) sum += width;
+    CAPTURE(name, sum, used.size());
+    if (site.is_allocated()) CHECK(sum == std::floor(3.5 * static_cast<double>(used.size())));
+    bits += elements * sum / static_cast<double>(used.size());
+    weights += elements;
+  }
+  CHECK(got.outcome.counts.total.weight_bits_average == Approx(bits / weights));
+  CHECK(got.outcome.counts.total.weight_bits_average < 3.6);  // first and last layer have 8
+}
+
+TEST_CASE("corrected weights have the means of the weights, channel by channel") {
+  const Got got = run(four_bits(
+      {{"quant.weight.granularity", "channel"}, {"quant.weight.bias_correction", "mean"}}));
+  for (const std::string name : {"conv1.weight", "layer2.1.conv2.weight", "linear.weight"}) {
+    CAPTURE(name);
+    const auto before = got.outcome.weights->values(name);
+    const auto after = got.outcome.quantized->values(name);
+    const std::size_t size = name == "conv1.weight" ? 27 : name == "linear.weight" ? 64 : 288;
+    CHECK(!std::ranges::equal(before, after));
+    for (std::size_t begin = 0; begin < before.size(); begin += size) {
+      const auto sum = [&](auto values) {
+        const auto channel = values.subspan(begin, size);
+        return std::accumulate(channel.begin(), channel.end(), 0.0);
+      };
+      CHECK(sum(after) == Approx(sum(before)).margin(1e-4));
+    }
+  }
+}
+
+TEST_CASE("outputs are corrected where their width is no policy's, from calibration alone") {
+  const Got got = run(four_bits({{"quant.activation.bias_correction", "mean"}}));
+  const Got plain = run(four_bits());
+  int corrected = 0;
+  for (std::size_t i = 0; i < got.outcome.quantizers.size(); ++i) {
+    const quant::QuantizerSite& site = got.outcome.sites.sites[i];
+    const auto& name = got.outcome.graph->node(site.node).name;
+    CAPTURE(name);
+    const bool expected = site.place == quant::Place::output && name != "conv1" && name != "linear";
+    CHECK(got.outcome.quantizers[i].positive_shifts.empty() != expected);
+    corrected += expected;
+  }
+  CHECK(corrected == 18);
+  CHECK(got.logits != plain.logits);
+  CHECK_THROWS_WITH(run(four_bits({{"quant.activation.bias_correction", "mean"},
+                                   {"quant.calibration.statistics", "dynamic"}})),
+                    ContainsSubstring("needs quant.calibration.statistics"));
 }

@@ -337,3 +337,61 @@ TEST_CASE("scheme none plans nothing and keeps batch norms") {
                        MessageMatches(ContainsSubstring("unknown quantization scheme 'acik'") &&
                                       ContainsSubstring("did you mean 'aciq'?")));
 }
+
+TEST_CASE("widths are allocated per channel, where no policy gives them and the tensor is narrow") {
+  auto quant = aciq(4, 4);
+  for (auto* tensor : {&quant.weight, &quant.activation}) {
+    tensor->granularity = Granularity::channel;
+    tensor->bit_allocation = "round";
+  }
+  quant.weight.average_bits = 3.5;
+  const Plan plan(quant);
+  CHECK(plan.weight("layer1.0.conv1").allocation.average_bits == 3.5);
+  CHECK(plan.output("layer1.0.conv1").allocation.average_bits == 4);
+  CHECK(plan.output("conv1").is_allocated());
+  CHECK_FALSE(plan.weight("conv1").is_allocated());
+  CHECK_FALSE(plan.weight("linear").is_allocated());
+  CHECK_FALSE(plan.output("linear").is_allocated());
+  quant.sites.first_activation_bits = 4;
+  quant.weight.allocation_max_bits = 3;
+  CHECK_FALSE(Plan(quant).output("conv1").is_allocated());
+  CHECK_FALSE(Plan(quant).weight("layer1.0.conv1").is_allocated());
+}
+
+TEST_CASE("a layer's own width is what its allocation aims at, unless the rule says an average") {
+  auto quant = aciq(4, 4);
+  quant.weight.granularity = Granularity::channel;
+  quant.weight.bit_allocation = "exact";
+  quant.weight.average_bits = 3.5;
+  quant.layers = {rule("layer1.0.conv1", "weight.bits", std::int64_t{6})};
+  CHECK(Plan(quant).weight("layer1.0.conv1").allocation.average_bits == 6);
+  quant.layers[0].overrides.insert(quant.layers[0].overrides.begin(), {"weight.average_bits", 2.5});
+  CHECK(Plan(quant).weight("layer1.0.conv1").allocation.average_bits == 2.5);
+}
+
+TEST_CASE("an allocation that cannot be met is refused with the key") {
+  auto quant = aciq(4, 4);
+  quant.weight.granularity = Granularity::channel;
+  quant.weight.bit_allocation = "exact";
+  quant.weight.average_bits = 9;
+  CHECK_THROWS_MATCHES(Plan(quant), ConfigError,
+                       MessageMatches(ContainsSubstring("quant.weight.bit_allocation") &&
+                                      ContainsSubstring("cannot be met")));
+  quant.weight.average_bits.reset();
+  quant.weight.granularity = Granularity::tensor;
+  CHECK_THROWS_MATCHES(Plan(quant), ConfigError,
+                       MessageMatches(ContainsSubstring("quant.weight.granularity")));
+  quant.weight.granularity = Granularity::channel;
+  quant.weight.quantizer = "symmetric";
+  CHECK_THROWS_MATCHES(Plan(quant), ConfigError,
+                       MessageMatches(ContainsSubstring("expected quantizer \"affine\"")));
+}
+
+TEST_CASE("weights of every layer are corrected, first and last included") {
+  auto quant = aciq(4, 4);
+  quant.weight.bias_correction = "mean";
+  const Plan plan(quant);
+  for (const auto* layer : {"conv1", "layer2.1.conv2", "linear"}) {
+    CHECK(plan.weight(layer).bias_correction == "mean");
+  }
+}

@@ -1,0 +1,15 @@
+// What is known of a tensor, or of one of its channels, when its quantizer is chosen (facts 004
+// B.2.3). Of one batch, or the mean of several.
+#pragma once
+
+namespace bitsweep::quant {
+
+struct Statistics {
+  double min = 0;
+  double max = 0;
+  double mean = 0;
+  double std = 0;  // unbiased
+  double b = 0;    // mean |x − mean|
+};
+
+}  // namespace bitsweep::quant
