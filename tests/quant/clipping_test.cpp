@@ -46,13 +46,13 @@ TEST_CASE("one side with M bits clips as two sides with M + 1, at half the error
   }
 }
 
-TEST_CASE("published constants are the optimum to two decimals, and end where the source does") {
+TEST_CASE("published constants are within 0.02 of the optimum, and end where the source does") {
   for (const Prior prior : {Prior::laplace, Prior::gauss}) {
     for (int bits = prior == Prior::laplace ? 0 : 1; bits <= 8; ++bits) {
       for (const bool one_sided : {false, true}) {
         CAPTURE(bits, one_sided);
         const double exact = optimal_clipping(prior, std::ldexp(1.0, bits + one_sided));
-        CHECK(std::abs(*published_clipping(prior, bits, one_sided) - exact) < 0.01);
+        CHECK(std::abs(*published_clipping(prior, bits, one_sided) - exact) < 0.02);
       }
     }
     CHECK_FALSE(published_clipping(prior, 9, false));

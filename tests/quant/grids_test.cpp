@@ -31,9 +31,9 @@ float only_value(const kernels::AffineGrid& grid) {
 
 TEST_CASE("a channel of 0 bits becomes its mean or its lower end, as asked for") {
   const Grids mean = make_grids(allocated(ZeroBits::mean), kTwoChannels);
-  REQUIRE(mean.bits == std::vector<int>{0, 5});
+  REQUIRE(mean.bits == std::vector<int>{0, 8});
   CHECK(only_value(mean.grids[0]) == 2.125F);
-  CHECK(mean.grids[1].qmax == 31);
+  CHECK(mean.grids[1].qmax == 255);
   const Grids lower = make_grids(allocated(ZeroBits::lower_end), kTwoChannels);
   CHECK(only_value(lower.grids[0]) == 2);
 }
@@ -53,7 +53,7 @@ TEST_CASE("clipping goes by the width that a channel was given") {
   site.clipping = "laplace";
   const Grids grids = make_grids(site, kTwoChannels);
   const Clipping& rule = *clipping_named("laplace").rule;
-  CHECK(grids.ranges[1].length == rule.range(kTwoChannels[1], {.bits = 5}).length);
+  CHECK(grids.ranges[1].length == rule.range(kTwoChannels[1], {.bits = 8}).length);
   CHECK(grids.ranges[1].length != rule.range(kTwoChannels[1], {.bits = 4}).length);
 }
 
