@@ -24,7 +24,8 @@ namespace bitsweep::ptq {
 
 struct Outcome {
   Accuracy accuracy{0};
-  // Of the network as it ran; `parameters` and `madds_published` of the network as it is.
+  // Of the network as it ran, with the widths that were really used (where dynamic, of the first
+  // batch); `parameters` and `madds_published` of the network as it is.
   graph::Counts counts;
   double calibrate_s = 0;  // 0 where another trial's statistics were used, or none
   double evaluate_s = 0;

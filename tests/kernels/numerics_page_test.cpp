@@ -22,6 +22,7 @@ using namespace bitsweep::kernels::testing;
 using bitsweep::testing::examples;
 using bitsweep::testing::number;
 using bitsweep::testing::numbers;
+using bitsweep::testing::Row;
 
 namespace {
 
