@@ -1,27 +1,22 @@
 // check_available of config/settings.h: an honest sentence for what a later version will do.
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "config/settings.h"
+#include "config/word.h"
 #include "core/error.h"
 #include "core/text.h"
 
 namespace bitsweep::config {
 namespace {
 
-bool holds(const std::vector<std::string>& words, const std::string& word) {
-  return std::find(words.begin(), words.end(), word) != words.end();
-}
-
 void check_word(const Key& key, const Value& value, const std::string& scheme, const Place& place) {
   const auto* word = value.as<std::string>();
   if (word == nullptr || key.later_words.empty()) return;
   const SchemeWords* under = words_under(key, scheme);
   const std::vector<std::string>& words = under ? under->words : key.words;
-  if (holds(words, *word)) return;
+  if (is_word(*word, words)) return;
   const std::string said = fmt::format("{}: {} = \"{}\"", place, key.name, *word);
-  if (under && !holds(under->later_words, *word)) {
+  if (under && !is_word(*word, under->later_words)) {
     throw ConfigError(fmt::format("{} is none of scheme '{}'; expected one of {}", said, scheme,
                                   join(words, ", ")));
   }

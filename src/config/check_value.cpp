@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "config/schema.h"
+#include "config/word.h"
 #include "core/error.h"
 #include "core/text.h"
 
@@ -35,20 +36,6 @@ std::string quoted_words(const std::vector<std::string>& words) {
   std::vector<std::string> out;
   for (const std::string& word : words) out.push_back(fmt::format("\"{}\"", word));
   return join(out, ", ");
-}
-
-// `text` is the word, or "std:2.5" for the word "std:P".
-bool is_word(std::string_view text, const std::vector<std::string>& words) {
-  return std::any_of(words.begin(), words.end(), [&](std::string_view word) {
-    if (!word.ends_with(":P")) return text == word;
-    const std::string_view prefix = word.substr(0, word.size() - 1);
-    if (!text.starts_with(prefix)) return false;
-    text.remove_prefix(prefix.size());
-    double number = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    return error == std::errc() && end == text.data() + text.size() && number > 0 &&
-           std::isfinite(number);
-  });
 }
 
 [[noreturn]] void refuse(const Key& key, const Value& value, std::string_view place) {
@@ -137,6 +124,20 @@ std::optional<Value> checked_scalar(const Key& key, const Value& value, std::str
 }
 
 }  // namespace
+
+bool is_word(std::string_view text, const std::vector<std::string>& words) {
+  return std::any_of(words.begin(), words.end(), [&](std::string_view word) {
+    if (!word.ends_with(":P")) return text == word;
+    const std::string_view prefix = word.substr(0, word.size() - 1);
+    if (!text.starts_with(prefix)) return false;
+    const std::string_view written = text.substr(prefix.size());
+    double number = 0;
+    const auto [end, error] =
+        std::from_chars(written.data(), written.data() + written.size(), number);
+    return error == std::errc() && end == written.data() + written.size() && number > 0 &&
+           std::isfinite(number);
+  });
+}
 
 std::string expected(const Key& key) {
   std::string what;
