@@ -1,11 +1,11 @@
 #include "ptq/trial.h"
 
 #include <algorithm>
-#include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "core/check.h"
 #include "core/hash.h"
+#include "core/stopwatch.h"
 #include "data/order.h"
 #include "exec/inference.h"
 #include "export/weights.h"
@@ -20,21 +20,7 @@ using graph::NodeId;
 using quant::Place;
 using quant::QuantizerSite;
 
-constexpr std::size_t kKeptImageSets = 4;
 constexpr std::size_t kKeptStatistics = 16;
-
-class Stopwatch {
- public:
-  double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
-
- private:
-  using Clock = std::chrono::steady_clock;
-  Clock::time_point start_ = Clock::now();
-};
-
-data::Subset subset_of(const config::DataConfig& data) {
-  return data.subset == "stratified" ? data::Subset::stratified : data::Subset::first;
-}
 
 graph::Parameters quantize_weights(const graph::Graph& graph, const graph::Parameters& weights,
                                    const quant::SitePlan& plan,
@@ -96,7 +82,7 @@ CalibrationImages calibration_images(const TrialConfig& config, const data::Data
   const bool train = calibration.source == "train";
   out.selection.split = train ? data::Split::train : data::Split::test;
   out.selection.images = train ? config.data.train_images : config.data.test_images;
-  out.selection.subset = subset_of(config.data);
+  out.selection.subset = data::subset_of(config.data);
   const std::int64_t available =
       out.selection.images.value_or(dataset.split(out.selection.split).images());
   if (calibration.images < 1 || calibration.images > available) {
@@ -151,22 +137,10 @@ void make_room(Map& map, std::size_t most) {
 
 }  // namespace
 
-std::shared_ptr<const data::Images> Session::images(const data::Dataset& dataset,
-                                                    const data::Selection& selection,
-                                                    const std::string& root) {
-  const std::string key =
-      fmt::format("{} {} {} {} {}", dataset.name, data::to_string(selection.split),
-                  selection.images.value_or(-1), static_cast<int>(selection.subset), root);
-  if (const auto it = images_.find(key); it != images_.end()) return it->second;
-  make_room(images_, kKeptImageSets);
-  return images_[key] =
-             std::make_shared<const data::Images>(data::load_images(dataset, selection, root));
-}
-
 Session::Calibration Session::calibration_run(const TrialConfig& config,
                                               const data::Dataset& dataset) {
   const CalibrationImages chosen = calibration_images(config, dataset);
-  const auto images = this->images(dataset, chosen.selection, config.data.root);
+  const auto images = images_.get(dataset, chosen.selection, config.data.root);
   std::vector<std::int64_t> positions =
       chosen.drawn ? data::drawn_order(images->count(), config.seed, data::OrderStream::calibration)
                    : data::file_order(images->count());
@@ -282,9 +256,9 @@ Outcome Session::run(const TrialConfig& config, const Listener& listener) {
   Outcome out = with_quantized_weights(config, dataset);
   OutputQuantizers outputs = output_quantizers(config, dataset, out, listener);
 
-  const auto test =
-      images(dataset, {data::Split::test, config.data.test_images, subset_of(config.data)},
-             config.data.root);
+  const auto test = images_.get(
+      dataset, {data::Split::test, config.data.test_images, data::subset_of(config.data)},
+      config.data.root);
   const std::vector<std::int64_t> positions =
       config.eval.shuffle
           ? data::drawn_order(test->count(), config.seed, data::OrderStream::evaluation)

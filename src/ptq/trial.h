@@ -12,6 +12,7 @@
 
 #include "config/trial.h"
 #include "data/dataset.h"
+#include "data/image_cache.h"
 #include "graph/count.h"
 #include "graph/graph.h"
 #include "graph/parameters.h"
@@ -67,9 +68,6 @@ class Session {
     ImageSequence sequence() const { return {*images, positions, normalization}; }
   };
 
-  std::shared_ptr<const data::Images> images(const data::Dataset& dataset,
-                                             const data::Selection& selection,
-                                             const std::string& root);
   std::shared_ptr<const CollectedStatistics> calibrated(const config::TrialConfig& config,
                                                         const data::Dataset& dataset,
                                                         const Outcome& outcome,
@@ -88,7 +86,7 @@ class Session {
                                      const Listener& listener);
 
   at::Device device_;
-  std::map<std::string, std::shared_ptr<const data::Images>> images_;
+  data::ImageCache images_;
   std::map<std::string, std::shared_ptr<const CollectedStatistics>> statistics_;
 };
 

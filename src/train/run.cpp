@@ -5,13 +5,13 @@
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
 #include "core/check.h"
 #include "core/error.h"
 #include "core/hash.h"
 #include "core/log.h"
+#include "core/stopwatch.h"
 #include "data/order.h"
 #include "exec/device.h"
 #include "export/weights.h"
@@ -27,15 +27,6 @@ using nlohmann::json;
 // α is kept at least this large where quant.alpha_positive asks for it: far below any useful range,
 // and far from where (2^b − 1) / α overflows.
 constexpr double kSmallestAlpha = 1e-4;
-
-class Stopwatch {
- public:
-  double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
-
- private:
-  using Clock = std::chrono::steady_clock;
-  Clock::time_point start_ = Clock::now();
-};
 
 std::vector<float> to_host(const at::Tensor& tensor) {
   const c10::InferenceMode inference;

@@ -19,10 +19,6 @@ namespace {
 
 using config::TrialConfig;
 
-data::Subset subset_of(const config::DataConfig& data) {
-  return data.subset == "stratified" ? data::Subset::stratified : data::Subset::first;
-}
-
 // The network and the sites of its quantizers.
 struct Network {
   graph::Graph graph;
@@ -71,19 +67,6 @@ void check_precision(const TrialConfig& config, c10::Device device) {
 
 }  // namespace
 
-std::shared_ptr<const data::Images> Session::images(const data::Dataset& dataset,
-                                                    const data::Selection& selection,
-                                                    const std::string& root) {
-  const std::string key =
-      fmt::format("{} {} {} {} {}", dataset.name, data::to_string(selection.split),
-                  selection.images.value_or(-1), static_cast<int>(selection.subset), root);
-  const auto it = images_.find(key);
-  if (it != images_.end()) return it->second;
-  if (images_.size() >= 4) images_.clear();
-  return images_[key] =
-             std::make_shared<const data::Images>(data::load_images(dataset, selection, root));
-}
-
 Outcome Session::run(const TrialConfig& config, const Folders& folders, const Listener& listener,
                      std::optional<std::int64_t> stop_after_epochs) {
   check_precision(config, device_);
@@ -101,7 +84,7 @@ Outcome Session::run(const TrialConfig& config, const Folders& folders, const Li
     outcome.weights_sha256 = sha256_file(config.model.weights);
   }
   const auto images_of = [&](data::Split split, std::optional<std::int64_t> count) {
-    return images(dataset, {split, count, subset_of(config.data)}, config.data.root);
+    return images_.get(dataset, {split, count, data::subset_of(config.data)}, config.data.root);
   };
   Batches batches(config, dataset, images_of(data::Split::train, config.data.train_images),
                   images_of(data::Split::test, config.data.test_images), device_);

@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -15,7 +14,7 @@
 #include <vector>
 
 #include "config/trial.h"
-#include "data/dataset.h"
+#include "data/image_cache.h"
 #include "graph/count.h"
 #include "graph/graph.h"
 #include "ptq/accuracy.h"
@@ -84,12 +83,8 @@ class Session {
               std::optional<std::int64_t> stop_after_epochs = std::nullopt);
 
  private:
-  std::shared_ptr<const data::Images> images(const data::Dataset& dataset,
-                                             const data::Selection& selection,
-                                             const std::string& root);
-
   c10::Device device_;
-  std::map<std::string, std::shared_ptr<const data::Images>> images_;
+  data::ImageCache images_;
 };
 
 }  // namespace bitsweep::train
