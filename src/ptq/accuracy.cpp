@@ -50,11 +50,28 @@ void Accuracy::add(std::int64_t position, std::span<const float> logits, std::in
   bitmap_[static_cast<std::size_t>(position / 8)] |= std::byte{0x80} >> (position % 8);
 }
 
+bool Accuracy::was_right(std::int64_t position) const {
+  const std::byte bit = std::byte{0x80} >> (position % 8);
+  return (bitmap_[static_cast<std::size_t>(position / 8)] & bit) != std::byte{0};
+}
+
 double Accuracy::top1() const {
   return static_cast<double>(correct_top1_) / static_cast<double>(added_);
 }
 double Accuracy::top5() const {
   return static_cast<double>(correct_top5_) / static_cast<double>(added_);
+}
+double Accuracy::top1_batch_mean(std::int64_t batch_size) const {
+  BITSWEEP_CHECK(batch_size > 0, "batches of {} images", batch_size);
+  double sum = 0;
+  std::int64_t batches = 0;
+  for (std::int64_t begin = 0; begin < images_; begin += batch_size, ++batches) {
+    const std::int64_t end = std::min(begin + batch_size, images_);
+    std::int64_t right = 0;
+    for (std::int64_t i = begin; i < end; ++i) right += was_right(i) ? 1 : 0;
+    sum += static_cast<double>(right) / static_cast<double>(end - begin);
+  }
+  return sum / static_cast<double>(batches);
 }
 double Accuracy::loss() const { return loss_sum_ / static_cast<double>(added_); }
 

@@ -26,10 +26,16 @@ class Accuracy {
   double top1() const;  // fractions
   double top5() const;
   double loss() const;  // mean cross entropy, natural logarithm, summed in float64 as added
+  // Unweighted mean of the top-1 fractions of successive batches of `batch_size` images in file
+  // order: the last one, however short, weighs as much as a full one (facts 002 A.6, the figure
+  // that document 002 published).
+  double top1_batch_mean(std::int64_t batch_size) const;
   // Bit i of byte i / 8, most significant first (numpy.packbits): image i was right.
   const std::vector<std::byte>& bitmap() const { return bitmap_; }
 
  private:
+  bool was_right(std::int64_t position) const;
+
   std::int64_t images_ = 0;
   std::int64_t added_ = 0;
   std::int64_t correct_top1_ = 0;

@@ -8,7 +8,8 @@
 
 namespace bitsweep::report {
 
-// Accuracies that some trial has, the top1 family before the top5 family, else alphabetical.
+// Accuracies that some trial has, the top1 family before the top5 family, else alphabetical;
+// not top1_batch_mean.
 std::vector<std::string> accuracy_metrics(const std::vector<Group>& groups);
 
 // Axes that take more than one value, in file order.

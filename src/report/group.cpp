@@ -81,7 +81,7 @@ std::vector<Group> group_by_seed(const ReportInput& input) {
 
 MetricKind metric_kind(std::string_view metric) {
   const std::string_view name = metric.substr(metric.rfind('.') + 1);  // npos + 1 is 0
-  if (name == "top1" || name == "top5") return MetricKind::accuracy;
+  if (name == "top1" || name == "top5" || name == "top1_batch_mean") return MetricKind::accuracy;
   constexpr std::array<std::string_view, 10> kCounts{
       "macs",    "madds",  "madds_published", "params", "parameters",
       "weights", "images", "size_mb",         "epochs", "steps"};

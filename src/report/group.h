@@ -28,7 +28,7 @@ struct Group {
 std::vector<Group> group_by_seed(const ReportInput& input);
 
 enum class MetricKind {
-  accuracy,  // a share of images: top1, w4a4.top5
+  accuracy,  // a share of images: top1, w4a4.top5, top1_batch_mean
   exact,     // follows from the configuration without noise: counts, bytes, average bits
   real,      // anything else: loss, seconds
 };

@@ -13,7 +13,7 @@ namespace bitsweep::sweep {
 namespace {
 
 // Columns of a trial's row besides axes and configuration keys (interface of `query`).
-constexpr std::array<std::string_view, 26> kResultNames = {"activation_bits_average",
+constexpr std::array<std::string_view, 27> kResultNames = {"activation_bits_average",
                                                            "attempt",
                                                            "bops",
                                                            "bytes",
@@ -37,6 +37,7 @@ constexpr std::array<std::string_view, 26> kResultNames = {"activation_bits_aver
                                                            "status",
                                                            "sweep",
                                                            "top1",
+                                                           "top1_batch_mean",
                                                            "top5",
                                                            "weight_bits_average"};
 

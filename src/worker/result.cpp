@@ -17,10 +17,17 @@ using nlohmann::json;
 
 constexpr const char* kBitmapFile = "top1.bitmap";
 
-json metrics_of(const Ending& ending, double seconds) {
+// Images a batch of the document's own accuracy: it tests with the batches that it trains with.
+std::int64_t published_batch(const config::TrialConfig& config) {
+  const bool trains = config.kind == config::TrialKind::train;
+  return trains ? config.train.batch_size : config.eval.batch_size;
+}
+
+json metrics_of(const config::TrialConfig& config, const Ending& ending, double seconds) {
   const ptq::Accuracy& accuracy = ending.accuracy;
   json metrics = graph::to_json(ending.counts.total);
   metrics.update({{"top1", accuracy.top1()},
+                  {"top1_batch_mean", accuracy.top1_batch_mean(published_batch(config))},
                   {"top5", accuracy.top5()},
                   {"correct", accuracy.correct_top1()},
                   {"correct_top5", accuracy.correct_top5()},
@@ -77,7 +84,7 @@ json write_result(const run::Job& job, const config::TrialConfig& config, const 
   write_file_atomic(folder / kBitmapFile, bitmap);
   const double seconds = usage.seconds();
   const std::uint64_t peak = usage.peak_memory_bytes();
-  const json metrics = metrics_of(ending, seconds);
+  const json metrics = metrics_of(config, ending, seconds);
   json result = {
       {"schema_version", 1},
       {"key", job.key},

@@ -39,6 +39,17 @@ TEST_CASE("the bitmap has image 0 in the most significant bit, whatever the orde
   CHECK(accuracy.bitmap() == std::vector<std::byte>{std::byte{0b10000010}, std::byte{0b01000000}});
 }
 
+TEST_CASE("the batch mean gives a short last batch the weight of a full one") {
+  Accuracy accuracy(5);
+  for (const int position : {0, 1, 2, 3, 4}) {
+    accuracy.add(position, Logits{0, 1}, position == 0 || position == 4 ? 1 : 0);
+  }
+  CHECK(accuracy.top1() == 2.0 / 5);
+  CHECK(accuracy.top1_batch_mean(2) == (0.5 + 0 + 1) / 3);
+  CHECK(accuracy.top1_batch_mean(5) == 2.0 / 5);
+  CHECK(accuracy.top1_batch_mean(100) == 2.0 / 5);
+}
+
 TEST_CASE("the loss is the mean cross entropy and does not overflow") {
   Accuracy accuracy(2);
   accuracy.add(0, Logits{0, 0}, 1);
