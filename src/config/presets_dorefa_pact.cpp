@@ -53,12 +53,12 @@ std::vector<Preset> dorefa_pact_presets() {
                      {{"quant.weight.bits", 8, kOthers}, {"quant.activation.bits", 8, kOthers}});
   cfg_1.models.clear();
 
-  // ResNet20's blocks on 8 bits; its stem, classifier and average have widths of their own.
+  // The blocks of ResNet20 and MobileNetV2 on 8 bits; what stands outside has widths of its own.
   Preset cfg_1_star = lists("cfg-1*", "document 002, facts A.7", toynet(8, 8, {8, 8, 8}, 8, 8),
                             toynet(none, 8, {8, 8, 8}, 8, 16));
   cfg_1_star.rules.insert(cfg_1_star.rules.end(), {{"quant.weight.bits", 8, kOthers},
                                                    {"quant.activation.bits", 8, kOthers}});
-  cfg_1_star.models = {"toynet", "resnet20"};
+  cfg_1_star.models = {"toynet", "resnet20", "mobilenetv2_cifar"};
 
   Preset cfg_2_star = {
       .name = "cfg-2*",

@@ -19,7 +19,8 @@ enum class Spot {
   outside,    // outside the blocks: behind stem and header
   inside,     // within a block
   branch,     // what a shortcut's own layer hands to the addition
-  after_add,  // the sum of a block, behind the ReLU that may follow it
+  after_add,  // the sum of a block, behind the ReLU that may follow it; a block's last value
+              // where it adds nothing
   norm,       // a batch norm before the layer that it feeds
   pool,       // an average
 };
@@ -29,6 +30,8 @@ struct BitEntry {
   // Its width where one is given for the whole network; nullopt: that one.
   std::optional<int> own_width = std::nullopt;
   bool is_listed = true;  // false: lists have no entry for it, it always has its own width
+  // Of outputs: the quantizer of these places whatever the others have; "": theirs.
+  std::string own_quantizer = {};
 };
 
 struct BitPlace {
@@ -42,6 +45,10 @@ struct BitMap {
   std::vector<BitEntry> output_entries;
   std::vector<BitPlace> weights;  // every layer of the network
   std::vector<BitPlace> outputs;  // whose outputs may be quantized; by node
+  // α before the first step of training at Spot::input, outside and pool, and elsewhere, where a
+  // quantizer learns it (facts 002 A.1).
+  double alpha_outside = 6;
+  double alpha_in_blocks = 10;
 };
 
 // "0 stem, 1 block 1, …": what the entries of a list address, in its order.

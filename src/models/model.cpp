@@ -23,6 +23,8 @@ void check_option(const Model& model, std::string_view key, const std::string& v
 
 }  // namespace
 
+Initialization pytorch_initialization(const config::ModelConfig&) { return {}; }
+
 graph::Graph build_model(const config::ModelConfig& config, std::int64_t num_classes) {
   const Model& model = models().get(config.name);
   if (!config.shortcut.empty()) check_option(model, "shortcut", config.shortcut);

@@ -35,6 +35,9 @@ struct Model {
 
 const Registry<Model>& models();
 
+// Model::initialization of a network whose source leaves everything as PyTorch makes it.
+Initialization pytorch_initialization(const config::ModelConfig& config);
+
 // The network that `config` names, with `num_classes` outputs; config.num_classes wins where set.
 // Throws ConfigError for an unknown name, an option that the network does not offer or a value that
 // is none of its choices.

@@ -27,10 +27,6 @@ using graph::Graph;
 using graph::NodeId;
 using graph::Spot;
 
-// α before the first step (facts A.1).
-constexpr double kAlphaInBlocks = 10;
-constexpr double kAlphaOutside = 6;
-
 // One signed bit would leave the code 0 alone.
 int fewest_bits(std::string_view quantizer) {
   return quantizer == "tanh_symmetric" || quantizer == "mpact" ? 2 : 1;
@@ -151,7 +147,9 @@ class Planner {
       plan_.unquantized_outputs.push_back(place.node);
       return;
     }
-    QuantizerSite& site = add_site(Place::output, place.node, bits, quant_.activation.quantizer);
+    const std::string& own = bits_.output_entries[place.entry].own_quantizer;
+    QuantizerSite& site =
+        add_site(Place::output, place.node, bits, own.empty() ? quant_.activation.quantizer : own);
     const config::DorefaPactConfig& settings = quant_.dorefa_pact;
     site.clamp_factor = settings.clamp_factor;
     site.clip = settings.clip;
@@ -163,9 +161,9 @@ class Planner {
     return number != nullptr ? static_cast<int>(*number) : kUnquantizedBits;  // "none"
   }
 
-  static double alpha_of(Spot spot) {
+  double alpha_of(Spot spot) const {
     const bool outside = spot == Spot::input || spot == Spot::outside || spot == Spot::pool;
-    return outside ? kAlphaOutside : kAlphaInBlocks;
+    return outside ? bits_.alpha_outside : bits_.alpha_in_blocks;
   }
 
   QuantizerSite& add_site(Place place, NodeId node, const Chosen& bits,

@@ -56,6 +56,24 @@ TEST_CASE("ToyNet's published weight storage follows from its width lists") {
   CHECK(storage(std::vector<int>(13, 32)) == 806'656);
 }
 
+TEST_CASE("MobileNetV2 for CIFAR has the published parameters and operations") {
+  const auto total = totals(model("mobilenetv2_cifar"));
+  CHECK(total.parameters == 2'383'050);
+  CHECK(total.madds_published == 98'645'504);
+  CHECK(total.macs == 95'054'336);
+}
+
+TEST_CASE("MobileNetV2 for CIFAR has a convolution in the shortcut of every stride-1 block") {
+  const auto g = build_model(model("mobilenetv2_cifar"), 10);
+  int shortcuts = 0;
+  for (int block = 0; block < 17; ++block) {
+    const bool halves = block == 3 || block == 6 || block == 13;
+    CHECK((g.find(fmt::format("layers.{}.shortcut.0", block)) >= 0) == !halves);
+    shortcuts += !halves;
+  }
+  CHECK(shortcuts == 14);
+}
+
 TEST_CASE("ResNet20 with shortcut B has the published parameters and operations") {
   const auto total = totals(model("resnet20", "B"));
   CHECK(total.parameters == 272'474);

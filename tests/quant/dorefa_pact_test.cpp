@@ -276,6 +276,61 @@ TEST_CASE(
   CHECK(rear.at("features.stage3.unit1.identity_conv") == 6);
 }
 
+TEST_CASE("MobileNetV2's lists of 20 address the quantizers of facts A.2") {
+  std::vector<int> a, w;
+  for (int i = 0; i < 20; ++i) {
+    a.push_back(2 + i % 11);
+    w.push_back(2 + (i + 5) % 13);
+  }
+  const auto at = [](const std::vector<int>& list, int i) {
+    return list[static_cast<std::size_t>(i)];
+  };
+  // a[0]: the source never quantizes its input.
+  Widths outputs = {{"relu1", a[1]}, {"avg_pool", a[19]}};
+  Widths weights = {{"stem", w[0]}, {"head", w[18]}, {"linear", w[19]}};
+  for (int block = 1; block <= 17; ++block) {
+    const std::string name = "layers." + std::to_string(block - 1) + ".";
+    const bool halves = block == 4 || block == 7 || block == 14;
+    outputs[name + "relu1"] = outputs[name + "relu2"] = at(a, block);
+    outputs[name + (halves ? "bn3" : "add")] = at(a, block + 1);
+    for (const char* conv : {"conv1", "conv2", "conv3"}) weights[name + conv] = at(w, block);
+    if (halves) continue;
+    outputs[name + "shortcut.1"] = at(a, block + 1);
+    weights[name + "shortcut.0"] = at(w, block);
+  }
+  const Planned planned("model.name = \"mobilenetv2_cifar\"\nquant.weight.bits = " + list(w) +
+                        "\nquant.activation.bits = " + list(a) + "\n");
+  CHECK(planned.outputs() == outputs);
+  CHECK(planned.weights() == weights);
+
+  // Facts A.4.2: 66 of them learn, all from 10; the pooled output has the plain clamp.
+  std::size_t learned = 0;
+  for (const QuantizerSite& site : planned.network.sites.sites) {
+    if (site.place != Place::output || site.quantizer != "mpact") continue;
+    CHECK(site.alpha_init == 10);
+    ++learned;
+  }
+  CHECK(learned == 66);
+  CHECK(planned.find(Place::output, "avg_pool")->quantizer == "dorefa_clamp");
+  CHECK(planned.find(Place::output, "avg_pool")->clamp_factor == 0.1);
+}
+
+TEST_CASE("MobileNetV2's cfg-1* is the list that its document committed") {
+  const Planned star("model.name = \"mobilenetv2_cifar\"\nquant.preset = \"cfg-1*\"\n");
+  const Widths weights = star.weights();
+  for (const auto& [name, bits] : weights) {
+    CAPTURE(name);
+    CHECK(bits == (name == "stem" ? kFull : name == "head" || name == "linear" ? 16 : 8));
+  }
+  const Widths outputs = star.outputs();
+  for (const auto& [name, bits] : outputs) {
+    CAPTURE(name);
+    const bool full =
+        name == "layers.16.add" || name == "layers.16.shortcut.1" || name == "avg_pool";
+    CHECK(bits == (full ? kFull : 8));
+  }
+}
+
 TEST_CASE("deeper networks and shortcut A have an entry for each block, too") {
   const Planned deep("model.name = \"resnet56\"\nquant.weight.bits = [" + [] {
     std::string out;
