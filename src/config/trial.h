@@ -31,6 +31,8 @@ struct ModelConfig {
   // at 0 in its place, so that its full-precision network is another one (facts 002 A.3): false.
   bool post_add_relu = true;
   std::optional<std::int64_t> num_classes;  // default: the data set's
+
+  friend bool operator==(const ModelConfig&, const ModelConfig&) = default;
 };
 
 // Input normalisation: (x · scale − mean[c]) / std[c] on x in 0…255.
@@ -38,6 +40,8 @@ struct NormalizeConfig {
   std::string name = "auto";  // auto | cifar10 | imagenet | raw | tf | caffe | custom
   std::array<double, 3> mean{};
   std::array<double, 3> std{1, 1, 1};
+
+  friend bool operator==(const NormalizeConfig&, const NormalizeConfig&) = default;
 };
 
 struct DataConfig {

@@ -38,6 +38,8 @@ struct AllocationSettings {
   std::string prior = "std";  // std | b | range
   double average_bits = 8;
   config::ZeroBits zero_bits = config::ZeroBits::mean;
+
+  friend bool operator==(const AllocationSettings&, const AllocationSettings&) = default;
 };
 
 struct QuantizerSite {
@@ -70,6 +72,8 @@ struct QuantizerSite {
   double clamp_factor = 0.1;  // dorefa_clamp
   double clip = 2;            // pact_fixed
   double alpha_init = 10;     // pact, mpact: α before the first step
+
+  friend bool operator==(const QuantizerSite&, const QuantizerSite&) = default;
 };
 
 struct SitePlan {

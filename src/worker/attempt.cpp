@@ -47,12 +47,12 @@ json run_quantization(const run::Job& job, const config::TrialConfig& config, co
   };
   const ptq::Outcome outcome = session.run(config, listener);
   const json metrics = {
-      {"calibrate_seconds", outcome.calibrate_s},
+      {"calibrate_seconds", outcome.prepared.calibrate_s},
       {"evaluate_seconds", outcome.evaluate_s},
       {"images_per_second", static_cast<double>(outcome.accuracy.images()) / outcome.evaluate_s}};
   return write_result(job, config, usage,
-                      {outcome.accuracy, *outcome.graph, outcome.counts, outcome.weights_sha256,
-                       metrics, json::object()});
+                      {outcome.accuracy, outcome.prepared.graph(), outcome.counts,
+                       outcome.prepared.network->weights_sha256, metrics, json::object()});
 }
 
 struct Failed {

@@ -162,9 +162,9 @@ Json quantizer_row(const QuantizerSite& site, const Quantizer& quantizer, std::s
 
 Json quantizer_rows(const ptq::Outcome& outcome, Place place) {
   Json rows = Json::array();
-  const graph::Graph& graph = *outcome.graph;
+  const graph::Graph& graph = outcome.prepared.graph();
   for (std::size_t i = 0; i < outcome.quantizers.size(); ++i) {
-    const QuantizerSite& site = outcome.sites.sites[i];
+    const QuantizerSite& site = outcome.prepared.sites.sites[i];
     if (site.place != place) continue;
     const bool weight = place == Place::weight;
     std::string tag = weight ? "weight" : "activation";
@@ -197,11 +197,11 @@ Json weight_codes(const ptq::Outcome& outcome) {
   Json layers = Json::array();
   std::vector<std::uint8_t> all;
   for (std::size_t i = 0; i < outcome.quantizers.size(); ++i) {
-    const QuantizerSite& site = outcome.sites.sites[i];
+    const QuantizerSite& site = outcome.prepared.sites.sites[i];
     if (site.place != Place::weight) continue;
-    const std::string name = outcome.graph->node(site.node).name + ".weight";
-    const std::span<const float> weight = outcome.weights->values(name);
-    const std::int64_t rows = outcome.graph->node(site.node).output.channels;
+    const std::string name = outcome.prepared.graph().node(site.node).name + ".weight";
+    const std::span<const float> weight = outcome.prepared.network->weights.values(name);
+    const std::int64_t rows = outcome.prepared.graph().node(site.node).output.channels;
     const std::int64_t columns = static_cast<std::int64_t>(weight.size()) / rows;
     std::vector<std::int32_t> codes(weight.size());
     outcome.quantizers[i].codes(weight.data(), codes.data(), {1, rows, columns});
@@ -225,13 +225,14 @@ Json weight_codes(const ptq::Outcome& outcome) {
 }
 
 Json final_weights(const ptq::Outcome& outcome, const Json& names) {
+  const graph::Parameters quantized = ptq::quantized_parameters(outcome.prepared);
   Json out = Json::object();
   for (const auto& [name, ignored] : names.items()) {
-    const auto& specs = outcome.quantized->specs();
+    const auto& specs = quantized.specs();
     const auto spec = std::find_if(specs.begin(), specs.end(),
                                    [&, &name = name](const auto& s) { return s.name == name; });
     if (spec == specs.end()) throw DataError("no tensor " + name);
-    out[name] = pack(outcome.quantized->values(name), spec->shape);
+    out[name] = pack(quantized.values(name), spec->shape);
   }
   return out;
 }

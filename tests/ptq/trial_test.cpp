@@ -106,7 +106,7 @@ TEST_CASE("quantization in none but name is the folded network") {
   const Got folded = run(configuration({{"quant.scheme", "aciq"},
                                         {"quant.weight.bits", "none"},
                                         {"quant.activation.bits", "none"}}));
-  CHECK(folded.outcome.sites.sites.empty());
+  CHECK(folded.outcome.prepared.sites.sites.empty());
   for (std::size_t i = 0; i < 200; ++i) {
     for (std::size_t k = 0; k < 10; ++k) {
       REQUIRE(std::abs(plain.logits[i][k] - folded.logits[i][k]) < 1e-3F);
@@ -174,7 +174,8 @@ TEST_CASE("symmetric and power-of-two quantizers run through a whole network") {
 
 TEST_CASE("weights lie on 2 to the power of bits values") {
   const Got got = run(four_bits({{"quant.weight.granularity", "tensor"}}));
-  const auto weight = got.outcome.quantized->values("layer1.0.conv1.weight");
+  const graph::Parameters quantized = ptq::quantized_parameters(got.outcome.prepared);
+  const auto weight = quantized.values("layer1.0.conv1.weight");
   std::vector<float> values(weight.begin(), weight.end());
   std::sort(values.begin(), values.end());
   values.erase(std::unique(values.begin(), values.end()), values.end());
@@ -219,10 +220,11 @@ TEST_CASE("widths are counted as they were allocated") {
                                  {"quant.activation.bit_allocation", "round"}}));
   double bits = 0, weights = 0;
   for (std::size_t i = 0; i < got.outcome.quantizers.size(); ++i) {
-    const quant::QuantizerSite& site = got.outcome.sites.sites[i];
+    const quant::QuantizerSite& site = got.outcome.prepared.sites.sites[i];
     if (site.place != quant::Place::weight) continue;
-    const auto& name = got.outcome.graph->node(site.node).name;
-    const auto elements = static_cast<double>(got.outcome.weights->values(name + ".weight").size());
+    const auto& name = got.outcome.prepared.graph().node(site.node).name;
+    const auto elements =
+        static_cast<double>(got.outcome.prepared.network->weights.values(name + ".weight").size());
     const std::vector<int>& used = got.outcome.quantizers[i].bits;
     double sum = 0;
     for (const int width : used) sum += width;
@@ -238,10 +240,11 @@ TEST_CASE("widths are counted as they were allocated") {
 TEST_CASE("corrected weights have the means of the weights, channel by channel") {
   const Got got = run(four_bits(
       {{"quant.weight.granularity", "channel"}, {"quant.weight.bias_correction", "mean"}}));
+  const graph::Parameters quantized = ptq::quantized_parameters(got.outcome.prepared);
   for (const std::string name : {"conv1.weight", "layer2.1.conv2.weight", "linear.weight"}) {
     CAPTURE(name);
-    const auto before = got.outcome.weights->values(name);
-    const auto after = got.outcome.quantized->values(name);
+    const auto before = got.outcome.prepared.network->weights.values(name);
+    const auto after = quantized.values(name);
     const std::size_t size = name == "conv1.weight" ? 27 : name == "linear.weight" ? 64 : 288;
     CHECK(!std::ranges::equal(before, after));
     for (std::size_t begin = 0; begin < before.size(); begin += size) {
@@ -259,8 +262,8 @@ TEST_CASE("outputs are corrected where their width is no policy's, from calibrat
   const Got plain = run(four_bits());
   int corrected = 0;
   for (std::size_t i = 0; i < got.outcome.quantizers.size(); ++i) {
-    const quant::QuantizerSite& site = got.outcome.sites.sites[i];
-    const auto& name = got.outcome.graph->node(site.node).name;
+    const quant::QuantizerSite& site = got.outcome.prepared.sites.sites[i];
+    const auto& name = got.outcome.prepared.graph().node(site.node).name;
     CAPTURE(name);
     const bool expected = site.place == quant::Place::output && name != "conv1" && name != "linear";
     CHECK(got.outcome.quantizers[i].positive_shifts.empty() != expected);

@@ -319,7 +319,7 @@ TEST_CASE("a trained network is the same network in post-training quantization")
   CHECK(got.outcome.weights_sha256.size() == 64);
   const ptq::Outcome again =
       evaluate_file((folder.path() / "weights.safetensors").string(), 100, "A");
-  CHECK(again.weights_sha256 == got.outcome.result_sha256);
+  CHECK(again.prepared.network->weights_sha256 == got.outcome.result_sha256);
   CHECK(again.accuracy.bitmap() == got.outcome.accuracy.bitmap());
   CHECK_THAT(again.accuracy.loss(), WithinRel(got.outcome.accuracy.loss(), 1e-5));
 }

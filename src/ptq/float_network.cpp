@@ -1,0 +1,43 @@
+#include "ptq/float_network.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/error.h"
+#include "core/hash.h"
+#include "export/weights.h"
+#include "graph/passes.h"
+#include "models/model.h"
+#include "quant/scheme.h"
+
+namespace bitsweep::ptq {
+namespace {
+
+constexpr std::size_t kKept = 4;
+
+}  // namespace
+
+std::shared_ptr<const FloatNetwork> FloatNetworks::get(const config::TrialConfig& config,
+                                                       const data::Dataset& dataset) {
+  if (config.model.weights.empty()) {
+    throw ConfigError("model.weights is not set: post-training quantization starts from weights");
+  }
+  const graph::Graph network = models::build_model(config.model, dataset.num_classes());
+  graph::Folding folding = quant::apply_passes(network, config.quant);
+  const bool folded = folding.graph.nodes().size() != network.nodes().size();
+  Key key{sha256_file(config.model.weights), config.model, dataset.num_classes(), folded};
+  key.model.weights.clear();
+  const auto found = std::ranges::find(kept_, key, &Entry::key);
+  if (found != kept_.end()) return found->network;
+
+  const graph::Parameters loaded = exporting::load_weights(config.model.weights, network);
+  graph::Parameters weights = graph::fold_parameters(folding, network, loaded);
+  auto made = std::make_shared<const FloatNetwork>(
+      FloatNetwork{std::move(folding.graph), std::move(weights), key.weights_sha256,
+                   graph::count(network).total});
+  if (kept_.size() >= kKept) kept_.erase(kept_.begin());
+  kept_.push_back({std::move(key), made});
+  return made;
+}
+
+}  // namespace bitsweep::ptq
