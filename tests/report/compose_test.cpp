@@ -84,6 +84,26 @@ TEST_CASE("a report has every file and names the claims that a gate refuses") {
   CHECK(report.missed == std::vector<std::string>{"demo.w4a4: gap"});
 }
 
+TEST_CASE("a method measured at three common widths becomes a line of the width curves") {
+  ReportInput input = demo_input();
+  const auto has_curves = [](const Report& report) {
+    return std::ranges::any_of(report.files,
+                               [](const auto& f) { return f.path == "fig/width-curves.csv"; });
+  };
+  CHECK_FALSE(has_curves(compose(input)));  // two widths alone
+  for (Run& run : input.runs) {
+    nlohmann::json& config = run.trial.config;
+    if (config["quant.weight.bits"] != 4 || config["quant.activation.bits"] != 8) continue;
+    config["quant.weight.bits"] = config["quant.activation.bits"] = 6;
+  }
+  const Report report = compose(input);
+  REQUIRE(has_curves(report));
+  const std::string csv = file_of(report, "fig/width-curves.csv");
+  CHECK_THAT(csv, ContainsSubstring(",4,"));
+  CHECK_THAT(csv, ContainsSubstring(",6,"));
+  CHECK_THAT(csv, ContainsSubstring(",8,"));
+}
+
 TEST_CASE("the page loads nothing from elsewhere") {
   const std::string page = file_of(compose(claimed_input()), "report.html");
   CHECK(page.find("http://") == std::string::npos);

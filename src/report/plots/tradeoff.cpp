@@ -33,6 +33,7 @@ constexpr std::size_t kMostLabels = 16;
 constexpr double kRoomLeft = 0.18;  // shares of the range of costs; labels may stand there
 constexpr double kRoomRight = 0.1;
 constexpr double kLogarithmicFrom = 6;  // dearest over cheapest
+constexpr double kFarFrom = 2;          // a cost over the next lower one
 
 struct Mark {
   std::size_t group = 0;
@@ -41,9 +42,32 @@ struct Mark {
   Interval interval;
 };
 
+// What has no place on the axis of costs: full precision, where it costs so much more than all else
+// that the others would stand in one heap. A line across tells its accuracy.
+std::vector<Mark> take_references(std::vector<Mark>& marks, const std::vector<Group>& groups) {
+  const auto is_quantized = [&](const Mark& mark) {
+    return groups[mark.group].value_of("quant.scheme") != "none";
+  };
+  double dearest = 0;
+  std::size_t quantized = 0;
+  for (const Mark& mark : marks) {
+    if (!is_quantized(mark)) continue;
+    dearest = std::max(dearest, mark.point.cost);
+    ++quantized;
+  }
+  std::vector<Mark> references;
+  if (quantized < 2) return references;
+  std::erase_if(marks, [&](const Mark& mark) {
+    const bool is_far = !is_quantized(mark) && mark.point.cost >= kFarFrom * dearest;
+    if (is_far) references.push_back(mark);
+    return is_far;
+  });
+  return references;
+}
+
 // The frame's place in the picture and its axes: what it takes to know where a mark lands.
 struct Frame {
-  static constexpr double kLeft = 0.085;  // shares of the picture
+  static constexpr double kLeft = 0.1;  // shares of the picture
   static constexpr double kRight = 0.97;
   static constexpr double kTop = 0.92;
   static constexpr double kBottom = 0.125;
@@ -139,7 +163,7 @@ std::string place_labels(const Frame& frame, const std::vector<Mark>& marks,
 }
 
 std::string script_of(const PlotInput& input, const Cost& cost, const std::string& metric,
-                      const std::vector<Mark>& marks) {
+                      const std::vector<Mark>& marks, const std::vector<Mark>& references) {
   Frame frame;
   double cheapest = marks.front().point.cost;
   double dearest = cheapest;
@@ -152,6 +176,10 @@ std::string script_of(const PlotInput& input, const Cost& cost, const std::strin
     lowest = std::min(lowest, 100 * mark.interval.lower);
     highest = std::max(highest, 100 * mark.interval.upper);
     points.push_back(mark.point);
+  }
+  for (const Mark& reference : references) {
+    highest = std::max(highest, reference.point.accuracy);
+    lowest = std::min(lowest, reference.point.accuracy);
   }
   frame.logarithmic = cheapest > 0 && dearest / cheapest >= kLogarithmicFrom;
   if (frame.logarithmic) {
@@ -188,6 +216,10 @@ std::string script_of(const PlotInput& input, const Cost& cost, const std::strin
   script += "EOD\n";
   std::string plot =
       "plot $front using 1:2 with lines lw 2 lc rgb '#999999' title 'Pareto staircase'";
+  for (const Mark& reference : references) {
+    plot += fmt::format(", {} with lines dt 2 lw 1.5 lc rgb '#666666' title {}",
+                        number(reference.point.accuracy), gnuplot_string(reference.label));
+  }
   std::size_t blocks = 0;
   const std::vector<ColourClass> classes = colour_classes(input.groups).classes;
   for (std::size_t c = 0; c < classes.size(); ++c) {
@@ -241,7 +273,10 @@ Plots draw(const PlotInput& input) {
         "{} against {}. The staircase is the best that at most this cost reaches; bars are 95 % "
         "intervals.",
         metric, cost.heading);
-    drawing.picture.script = script_of(input, cost, metric, marks);
+    const std::vector<Mark> all = marks;
+    const std::vector<Mark> references = take_references(marks, input.groups);
+    drawing.picture.script = script_of(input, cost, metric, marks, references);
+    if (!references.empty()) drawing.caption += " Dashed: full precision, beyond the axis.";
     drawing.csv = fmt::format("cell,configuration,{},{},lower,upper\r\n", escape_csv(cost.metric),
                               escape_csv(metric));
     for (const Mark& mark : marks) {
