@@ -1,5 +1,5 @@
-// One command of `bitsweep`: a file src/cli/<word>.cpp that defines register_<word>() and the word in
-// src/cli/meson.build. Help, docs/cli.md and shell completion come from what attach() declares.
+// One command of `bitsweep`: a file src/cli/<word>.cpp that defines register_<word>() and the word
+// in src/cli/meson.build. Help, docs/cli.md and shell completion come from what attach() declares.
 #pragma once
 
 #include <functional>

@@ -12,9 +12,9 @@ struct Entry {
 };
 
 struct Family {
-  std::string name;     // "models": what `bitsweep list` takes
+  std::string name;  // "models": what `bitsweep list` takes
   std::string summary;
-  std::string key;      // the configuration key that takes these names, "" none
+  std::string key;  // the configuration key that takes these names, "" none
   std::vector<Entry> entries;
 };
 

@@ -24,8 +24,8 @@ struct Table {
 Table make_table(std::vector<nlohmann::json> objects, std::vector<std::string> columns);
 
 // `width`: columns of the terminal, 0 = as wide as it gets. Only Format::table heeds it: the widest
-// text columns lose their middles ("quic…4A4,seed=0") until the table fits. Numbers are aligned right
-// and never cut. JSON is {"schema_version": 1, "rows": [...]}. Ends with a newline.
+// text columns lose their middles ("quic…4A4,seed=0") until the table fits. Numbers are aligned
+// right and never cut. JSON is {"schema_version": 1, "rows": [...]}. Ends with a newline.
 std::string render(const Table& table, Format format, std::size_t width = 0);
 
 // COLUMNS where it is set, else the terminal's width, else (stdout is a file or pipe) 0.

@@ -111,6 +111,7 @@ class Product {
     descend(0, sweep_.trial);
     restore_file_order();
     for (const Inclusion& inclusion : sweep_.inclusions) include(inclusion);
+    for (const ReadyPoint& ready : sweep_.ready) emit_outside(ready.name, ready.settings);
     lint();
   }
 
@@ -193,7 +194,11 @@ class Product {
   void include(const Inclusion& inclusion) {
     config::Settings settings = sweep_.trial;
     for (const config::Assignment& set : inclusion.set) settings.apply(set);
-    const std::string group = fmt::format("{}/{}", sweep_.name, inclusion.name);
+    emit_outside(inclusion.name, settings);
+  }
+
+  void emit_outside(const std::string& name, const config::Settings& settings) {
+    const std::string group = fmt::format("{}/{}", sweep_.name, name);
     for (std::size_t s = 0; s < seeds_.size(); ++s) {
       Point point{trial_name(group, seeds_[s]), group,
                   std::vector<config::Value>(out_.columns.size()), seeds_[s], settings};

@@ -54,6 +54,12 @@ struct Inclusion {
   config::Place place;
 };
 
+// A point outside the product whose settings are complete: what an analysis asks of its recipe.
+struct ReadyPoint {
+  std::string name;
+  config::Settings settings;
+};
+
 // A trial that others need first: `model.weights = "stage:NAME"`, paired by seed.
 struct Stage {
   std::string name;
@@ -95,6 +101,7 @@ struct SweepFile {
   std::vector<Axis> axes;  // in file order
   std::vector<Exclusion> exclusions;
   std::vector<Inclusion> inclusions;
+  std::vector<ReadyPoint> ready;    // no file says these
   std::vector<std::int64_t> seeds;  // empty: the trial's own
   std::vector<Stage> stages;
   std::vector<Claim> claims;
