@@ -115,9 +115,9 @@ std::optional<std::vector<Measured>> Evaluator::measure(const std::vector<Variat
     for (const std::string& merged : trial.merged) key_of[merged] = trial.identity.key;
   }
   std::map<std::string, nlohmann::json> rows;
-  for (nlohmann::json& row :
-       store.trial_rows({.sweep = "", .keys = keys, .columns = result_columns()})) {
-    rows[row.at("key")] = std::move(row);
+  const store::RowFilter filter{.sweep = "", .keys = keys, .columns = result_columns()};
+  for (const nlohmann::json& row : store.trial_rows(filter)) {
+    rows[row.at("key").get<std::string>()] = row;
   }
   std::vector<Measured> out;
   for (const Variation& variation : variations) {
