@@ -1,12 +1,15 @@
-// `bitsweep docs PAGE`: prints a generated page of docs/, so that help, validation and documentation
-// cannot drift apart (tests/cli compares the committed pages with these).
+// `bitsweep docs PAGE`: prints a generated page of docs/, so that help, validation and
+// documentation cannot drift apart (tests/cli compares the committed pages with these).
+#include "config/docs.h"
+
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
 
 #include "cli/command.h"
 #include "cli/help.h"
-#include "config/docs.h"
 
 namespace bitsweep::cli {
 namespace {
@@ -43,6 +46,10 @@ std::string cli_page() {
     app.name("bitsweep " + command.name);
     command.attach(app);
     page += "## bitsweep " + command.name + "\n\n```\n" + app.help() + "```\n\n";
+    for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) {
+      page += fmt::format("### bitsweep {} {}\n\n```\n{}```\n\n", command.name, sub->get_name(),
+                          sub->help("bitsweep " + command.name));
+    }
   }
   page.pop_back();
   return page;

@@ -153,6 +153,7 @@ class Reader {
 
   // A list, its repetitions and what is joined to it.
   std::optional<std::vector<std::int64_t>> expression() {
+    last_ = 0;
     std::optional<std::vector<std::int64_t>> out = list();
     while (out) {
       skip_blank(false);
