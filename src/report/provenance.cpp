@@ -5,12 +5,15 @@
 namespace bitsweep::report {
 namespace {
 
+// A whole patch is no table cell: its digest stands there, the patch in trials.jsonl.
+constexpr const char* kPatch = "git_patch";
+
 void flatten(const std::string& prefix, const nlohmann::json& value, Provenance& out) {
   if (value.is_object()) {
     for (const auto& [name, inner] : value.items()) {
       flatten(prefix.empty() ? name : prefix + "." + name, inner, out);
     }
-  } else if (!value.is_null()) {
+  } else if (!value.is_null() && prefix != kPatch) {
     ++out[prefix][format_json(value)];
   }
 }
