@@ -52,8 +52,7 @@ void batch(const Images& images, std::span<const std::int64_t> positions,
   for (const std::int64_t position : positions) {
     BITSWEEP_CHECK(position >= 0 && position < images.count(), "image {} of {}", position,
                    images.count());
-    gather(images.pixels.data() + position * elements, images.shape, normalization,
-           crop_of(position), out);
+    gather(images.image(position), images.shape, normalization, crop_of(position), out);
     out += elements;
     *labels++ = images.labels[static_cast<std::size_t>(position)];
   }

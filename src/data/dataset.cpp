@@ -5,6 +5,8 @@
 
 #include "core/error.h"
 #include "data/cifar_records.h"
+#include "data/jpeg_split.h"
+#include "data/pixel_file.h"
 #include "data/source.h"
 
 namespace bitsweep::data {
@@ -50,6 +52,24 @@ std::int64_t SplitFiles::images() const {
       [](std::int64_t sum, const RecordFile& file) { return sum + file.images; });
 }
 
+ImageShape shape_of(const Dataset& dataset, std::optional<std::int64_t> image_size) {
+  ImageShape out = dataset.shape;
+  if (!image_size) return out;
+  if (dataset.storage == Storage::jpeg) return {out.channels, *image_size, *image_size};
+  if (*image_size != out.height || *image_size != out.width) {
+    throw ConfigError(
+        fmt::format("data.image_size = {}: images of data set '{}' are {} x {} and "
+                    "are not scaled",
+                    *image_size, dataset.name, out.height, out.width));
+  }
+  return out;
+}
+
+const std::uint8_t* Images::image(std::int64_t i) const {
+  return file ? file->image(rows[static_cast<std::size_t>(i)])
+              : pixels.data() + i * shape.elements();
+}
+
 std::vector<std::int64_t> choose(std::span<const std::int32_t> labels, std::int64_t num_classes,
                                  std::int64_t images, Subset subset) {
   std::vector<std::int64_t> out;
@@ -81,6 +101,8 @@ Images load_images(const Dataset& dataset, const Selection& selection, const std
     throw ConfigError(fmt::format("data set '{}': {} {} images asked for, it has {}", dataset.name,
                                   images, to_string(selection.split), available));
   }
+  static_cast<void>(shape_of(dataset, selection.image_size));
+  if (dataset.storage == Storage::jpeg) return load_jpeg_images(dataset, selection, root);
   if (selection.subset == Subset::first || images == available) {
     return load_prefix(dataset, selection.split, images, root);
   }

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -25,16 +26,26 @@ struct ImageShape {
 enum class Split { train, test };
 std::string to_string(Split split);
 
-// One file of CIFAR's binary records (data/cifar_records.h), as it is after decompression.
+// What the files of a data set are.
+enum class Storage {
+  records,  // CIFAR's binary records (data/cifar_records.h)
+  jpeg,     // one tar or folder of JPEG files a split, scaled when decoded (data/jpeg_split.h)
+};
+
+// One file, as it is after decompression.
 struct RecordFile {
   std::string name;  // "test_batch.bin"
   std::int64_t images = 0;
-  std::string sha256;
+  std::string sha256{};                 // records: of the content
+  std::vector<std::string> unpacked{};  // jpeg: folders that may stand in its place
 };
 
 struct SplitFiles {
   std::vector<RecordFile> files;  // in order: image 0 is the first of the first file
-  std::string digest;             // SHA-256 of the files' content one after the other
+  // What identifies the split: SHA-256 of the files' content one after the other (records) or of
+  // the decoded images (jpeg, data/jpeg_split.h); "md5:…" of the official archive where the images
+  // are not public, so that nothing else of them is known beforehand.
+  std::string digest;
   std::int64_t images() const;
 };
 
@@ -42,9 +53,11 @@ struct SplitFiles {
 struct Dataset {
   std::string name;
   std::string summary;
-  ImageShape shape;
+  Storage storage = Storage::records;
+  ImageShape shape;  // jpeg: where data.image_size is not set
   std::vector<std::string> class_names;
-  std::string normalize;  // what `data.normalize = "auto"` means here
+  std::vector<std::string> class_ids;  // jpeg: WordNet ids, which name folders and files
+  std::string normalize;               // what `data.normalize = "auto"` means here
   SplitFiles train;
   SplitFiles test;
   std::vector<std::string> folders;  // where it lies within a root; "" = the root itself
@@ -58,11 +71,23 @@ struct Dataset {
 
 const Registry<Dataset>& datasets();
 
+// The shape of what a network reads of `dataset` under `data.image_size`. Throws ConfigError where
+// the data set's images are of another size and are not scaled.
+ImageShape shape_of(const Dataset& dataset, std::optional<std::int64_t> image_size);
+
+class PixelFile;
+
 struct Images {
   ImageShape shape;
-  std::vector<std::uint8_t> pixels;  // [count, channels, height, width], 0…255
   std::vector<std::int32_t> labels;  // [count], 0…classes − 1
+  // [count, channels, height, width], 0…255; or, of images too many to hold, empty and then
+  // image i is rows[i] of `file`.
+  std::vector<std::uint8_t> pixels;
+  std::shared_ptr<const PixelFile> file;
+  std::vector<std::int64_t> rows;
+
   std::int64_t count() const { return static_cast<std::int64_t>(labels.size()); }
+  const std::uint8_t* image(std::int64_t i) const;  // [channels, height, width]
 };
 
 enum class Subset {
@@ -74,13 +99,13 @@ struct Selection {
   Split split = Split::test;
   std::optional<std::int64_t> images;  // nullopt: all
   Subset subset = Subset::first;
+  std::optional<std::int64_t> image_size{};  // `data.image_size`
 };
 
-// The chosen images, in file order. Decodes only the files that it needs and verifies the checksum
-// of each. `root`: the folder to look in, "" = the search path (data/source.h).
-// Throws ConfigError where fewer than 1 or more images are asked for than there are; DataError
-// where a file is missing (saying where it looked), damaged (file and offset) or not the official
-// one.
+// The chosen images, in file order. Decodes only what it needs and verifies its checksum. `root`:
+// the folder to look in, "" = the search path (data/source.h). Throws ConfigError where fewer than
+// 1 or more images are asked for than there are; DataError where a file is missing (saying where it
+// looked), damaged (file and offset) or not the official one.
 Images load_images(const Dataset& dataset, const Selection& selection, const std::string& root);
 
 // Positions of `images` labels, ascending, as Subset says. Throws ConfigError where a class has too

@@ -47,7 +47,7 @@ void normalized_batch(const Images& images, std::span<const std::int64_t> positi
   for (const std::int64_t position : positions) {
     BITSWEEP_CHECK(position >= 0 && position < images.count(), "image {} of {}", position,
                    images.count());
-    const std::uint8_t* image = images.pixels.data() + position * 3 * plane;
+    const std::uint8_t* image = images.image(position);
     for (std::size_t c = 0; c < 3; ++c) {
       const std::uint8_t* from = image + normalization.source[c] * plane;
       const auto& value = normalization.value[c];

@@ -1,23 +1,15 @@
 #include "data/source.h"
 
-#include <archive.h>
-#include <archive_entry.h>
-
 #include <cstdlib>
-#include <memory>
 
 #include "core/error.h"
 #include "core/file.h"
 #include "core/text.h"
+#include "data/archive_file.h"
 
 namespace bitsweep::data {
 namespace fs = std::filesystem;
 namespace {
-
-struct ArchiveCloser {
-  void operator()(archive* handle) const { archive_read_free(handle); }
-};
-using Archive = std::unique_ptr<archive, ArchiveCloser>;
 
 // Folders named experiments/data at or above `start`: a checkout that a build folder lies in.
 void append_carried(fs::path start, std::vector<fs::path>& out) {
@@ -29,63 +21,16 @@ void append_carried(fs::path start, std::vector<fs::path>& out) {
   }
 }
 
-std::string error_text(archive* handle) {
-  const char* text = archive_error_string(handle);
-  return text == nullptr ? "unknown error" : text;
-}
-
-Archive open_archive(const Source& source) {
-  Archive handle(archive_read_new());
-  archive_read_support_filter_xz(handle.get());
-  archive_read_support_filter_gzip(handle.get());
-  if (source.member.empty()) {
-    archive_read_support_format_raw(handle.get());
-  } else {
-    archive_read_support_format_tar(handle.get());
-  }
-  constexpr std::size_t kBlock = 1 << 18;
-  if (archive_read_open_filename(handle.get(), source.path.c_str(), kBlock) != ARCHIVE_OK) {
-    throw DataError(
-        fmt::format("{}: cannot be opened: {}", source.path.string(), error_text(handle.get())));
-  }
-  return handle;
-}
-
-// Moves to the entry that `source` names (a raw file has one).
-void seek_entry(archive* handle, const Source& source) {
-  archive_entry* entry = nullptr;
-  int status = ARCHIVE_OK;
-  while ((status = archive_read_next_header(handle, &entry)) == ARCHIVE_OK) {
-    if (source.member.empty()) return;
-    const char* name = archive_entry_pathname(entry);
-    if (name != nullptr && fs::path(name).filename() == source.member) return;
-  }
-  const std::string reason =
-      status == ARCHIVE_EOF ? "there is no such file in it" : error_text(handle);
-  throw DataError(fmt::format("{}: cannot be read: {}", describe(source), reason));
-}
-
 std::vector<std::byte> decode(const Source& source, std::uint64_t max_bytes) {
-  const Archive handle = open_archive(source);
-  seek_entry(handle.get(), source);
-  std::vector<std::byte> out;
-  for (;;) {
-    const void* block = nullptr;
-    std::size_t size = 0;
-    la_int64_t offset = 0;
-    const int status = archive_read_data_block(handle.get(), &block, &size, &offset);
-    if (status == ARCHIVE_EOF) return out;
-    if (status != ARCHIVE_OK) {
-      throw DataError(fmt::format("{}: damaged after {} decoded bytes: {}", describe(source),
-                                  out.size(), error_text(handle.get())));
-    }
-    if (out.size() + size > max_bytes) {
-      throw DataError(fmt::format("{}: holds more than the {} bytes that belong there",
-                                  describe(source), max_bytes));
-    }
-    const auto* bytes = static_cast<const std::byte*>(block);
-    out.insert(out.end(), bytes, bytes + size);
+  if (source.member.empty()) {
+    ArchiveFile file(source.path, ArchiveFormat::raw);
+    return file.next() ? file.read(max_bytes) : std::vector<std::byte>();
   }
+  ArchiveFile tar(source.path, ArchiveFormat::tar);
+  while (const auto entry = tar.next()) {
+    if (fs::path(entry->name).filename() == source.member) return tar.read(max_bytes);
+  }
+  throw DataError(fmt::format("{}: cannot be read: there is no such file in it", describe(source)));
 }
 
 }  // namespace
@@ -118,6 +63,9 @@ std::optional<Source> find_file(const Dataset& dataset, const RecordFile& file,
         const fs::path candidate = path / (file.name + suffix);
         if (fs::is_regular_file(candidate, ignored)) return Source{candidate, ""};
       }
+      for (const std::string& unpacked : file.unpacked) {
+        if (fs::is_directory(path / unpacked, ignored)) return Source{path / unpacked, ""};
+      }
       if (dataset.archive.empty()) continue;
       const fs::path candidate = path / dataset.archive;
       if (fs::is_regular_file(candidate, ignored)) return Source{candidate, file.name};
@@ -130,9 +78,11 @@ Source require_file(const Dataset& dataset, const RecordFile& file, const std::s
   if (auto source = find_file(dataset, file, root)) return *source;
   std::vector<std::string> places;
   for (const fs::path& base : search_path(root)) places.push_back(base.string());
-  throw DataError(fmt::format("data set '{}': there is no {} (or .xz{}) in {}; {}", dataset.name,
-                              file.name, dataset.archive.empty() ? "" : ", or " + dataset.archive,
-                              join(places, ", "), dataset.remedy));
+  std::string others = ".xz";
+  for (const std::string& unpacked : file.unpacked) others += ", or folder " + unpacked;
+  if (!dataset.archive.empty()) others += ", or " + dataset.archive;
+  throw DataError(fmt::format("data set '{}': there is no {} (or {}) in {}; {}", dataset.name,
+                              file.name, others, join(places, ", "), dataset.remedy));
 }
 
 std::vector<std::byte> read_source(const Source& source, std::uint64_t max_bytes) {

@@ -17,7 +17,7 @@ namespace bitsweep::data {
 std::vector<std::filesystem::path> search_path(const std::string& root);
 
 struct Source {
-  std::filesystem::path path;
+  std::filesystem::path path;  // a file, or a folder of images
   std::string member;  // file within the archive `path`; "" = `path` itself, perhaps compressed
 };
 
