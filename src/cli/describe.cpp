@@ -1,6 +1,7 @@
 // `bitsweep describe NAME`: one registered thing, whole: a network with its layers and counts, a
 // configuration key with its default and range, a data set, a preset, a command.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -84,7 +85,11 @@ void describe_dataset(const data::Dataset& set) {
   fmt::print("{} classes of {}x{}x{} images: {} train, {} test; normalize auto = {}\n",
              set.num_classes(), set.shape.channels, set.shape.height, set.shape.width,
              format_count(set.train.images()), format_count(set.test.images()), set.normalize);
-  fmt::print("classes: {}\nrecords: train {}\n         test  {}\n", join(set.class_names, " "),
+  constexpr std::size_t kShown = 20;
+  const std::span names(set.class_names);
+  fmt::print("classes: {}{}\nrecords: train {}\n         test  {}\n",
+             join(names.first(std::min(names.size(), kShown)), " "),
+             names.size() > kShown ? fmt::format(" … ({} in all)", names.size()) : "",
              set.train.digest, set.test.digest);
 }
 
@@ -152,9 +157,10 @@ void register_describe(Registry<Command>& registry) {
                   app.add_option("name", options->name, "What to describe")->required();
                   app.add_option("settings", options->settings, "Options of a network: shortcut=B");
                   app.add_flag("--json", options->json, "JSON (networks)");
-                  app.footer("Examples:\n  bitsweep describe resnet20 shortcut=B\n"
-                             "  bitsweep describe quant.weight.bits\n"
-                             "  bitsweep describe submission2019");
+                  app.footer(
+                      "Examples:\n  bitsweep describe resnet20 shortcut=B\n"
+                      "  bitsweep describe quant.weight.bits\n"
+                      "  bitsweep describe submission2019");
                   return std::function<ExitCode()>([options] { return run(*options); });
                 }});
 }

@@ -102,10 +102,11 @@ void add_data(std::vector<Key>& keys) {
                   .words = {"auto", "cifar10", "imagenet", "raw", "tf", "caffe"}});
   keys.push_back({.name = "data.image_size",
                   .type = Type::integer,
-                  .doc = "edge of the network's input in pixels; unset: the data set's",
+                  .doc = "edge in pixels that images are scaled to, where the data set scales them "
+                         "(`imagenet`): the short edge to 256, or to this where it is larger, then "
+                         "the middle; unset: what the network reads",
                   .min = 1,
-                  .max = 8192,
-                  .later = true});
+                  .max = 8192});
 }
 
 // Keys that weights and activations have in common; `tensor` is "quant.weight" or

@@ -60,6 +60,7 @@ DataConfig read_data(const Reader& in) {
   out.test_images = in.optional_integer("data.test_images");
   out.validation_images = in.optional_integer("data.validation_images");
   out.subset = in.word("data.subset");
+  out.image_size = in.optional_integer("data.image_size");
   out.normalize = read_normalize(in.settings().get("data.normalize"));
   return out;
 }

@@ -50,7 +50,8 @@ struct DataConfig {
   std::optional<std::int64_t> train_images;  // first n in file order unless subset = stratified
   std::optional<std::int64_t> test_images;
   std::optional<std::int64_t> validation_images;
-  std::string subset;  // first | stratified
+  std::string subset;                        // first | stratified
+  std::optional<std::int64_t> image_size;    // nullopt: what the network reads
   NormalizeConfig normalize;
 };
 

@@ -52,10 +52,14 @@ std::int64_t SplitFiles::images() const {
       [](std::int64_t sum, const RecordFile& file) { return sum + file.images; });
 }
 
-ImageShape shape_of(const Dataset& dataset, std::optional<std::int64_t> image_size) {
+ImageShape shape_of(const Dataset& dataset, std::optional<std::int64_t> image_size,
+                    std::optional<std::int64_t> network_edge) {
   ImageShape out = dataset.shape;
+  if (dataset.storage == Storage::jpeg) {
+    out.height = out.width = image_size.value_or(network_edge.value_or(out.height));
+    return out;
+  }
   if (!image_size) return out;
-  if (dataset.storage == Storage::jpeg) return {out.channels, *image_size, *image_size};
   if (*image_size != out.height || *image_size != out.width) {
     throw ConfigError(
         fmt::format("data.image_size = {}: images of data set '{}' are {} x {} and "

@@ -47,6 +47,7 @@ struct SplitFiles {
   // are not public, so that nothing else of them is known beforehand.
   std::string digest;
   std::int64_t images() const;
+  bool is_digest_of_content() const { return !digest.starts_with("md5:"); }
 };
 
 // A registered data set (`data.name`).
@@ -71,9 +72,11 @@ struct Dataset {
 
 const Registry<Dataset>& datasets();
 
-// The shape of what a network reads of `dataset` under `data.image_size`. Throws ConfigError where
-// the data set's images are of another size and are not scaled.
-ImageShape shape_of(const Dataset& dataset, std::optional<std::int64_t> image_size);
+// The shape of what a network reads of `dataset` under `data.image_size`. Where that is unset,
+// images that are scaled get the network's own edge (nullopt: dataset.shape's). Throws ConfigError
+// where the data set's images are of another size and are not scaled.
+ImageShape shape_of(const Dataset& dataset, std::optional<std::int64_t> image_size,
+                    std::optional<std::int64_t> network_edge = std::nullopt);
 
 class PixelFile;
 

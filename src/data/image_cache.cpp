@@ -9,8 +9,11 @@ constexpr std::size_t kKept = 4;
 
 }  // namespace
 
-Subset subset_of(const config::DataConfig& data) {
-  return data.subset == "stratified" ? Subset::stratified : Subset::first;
+Selection selection_of(const config::DataConfig& data, Split split) {
+  return {.split = split,
+          .images = split == Split::train ? data.train_images : data.test_images,
+          .subset = data.subset == "stratified" ? Subset::stratified : Subset::first,
+          .image_size = data.image_size};
 }
 
 std::shared_ptr<const Images> ImageCache::get(const Dataset& dataset, const Selection& selection,

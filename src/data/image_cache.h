@@ -10,8 +10,8 @@
 
 namespace bitsweep::data {
 
-// `data.subset` of a trial.
-Subset subset_of(const config::DataConfig& data);
+// The images of a split that a trial's `data` asks for.
+Selection selection_of(const config::DataConfig& data, Split split);
 
 class ImageCache {
  public:

@@ -66,7 +66,7 @@ class Names {
   std::string text() {
     std::ranges::sort(names_);
     const std::size_t shown = std::min(names_.size(), kMostNamed);
-    std::string out = join(std::vector(names_.begin(), names_.begin() + shown), ", ");
+    std::string out = join(std::span(names_).first(shown), ", ");
     if (shown < names_.size()) out += fmt::format(" and {} more", names_.size() - shown);
     return out;
   }
@@ -178,8 +178,6 @@ std::shared_ptr<const PixelFile> open_or_decode(const Job& job) {
   return PixelFile::open(cache);
 }
 
-bool is_digest_known(const SplitFiles& split) { return !split.digest.starts_with("md5:"); }
-
 std::vector<std::int64_t> positions_of(const Dataset& dataset, const Selection& selection,
                                        std::span<const std::int32_t> labels) {
   const auto all = static_cast<std::int64_t>(labels.size());
@@ -206,7 +204,7 @@ Images load_jpeg_images(const Dataset& dataset, const Selection& selection,
   std::vector<std::int32_t> labels;
   for (const ImageFile& file : job.files) labels.push_back(file.label);
   const std::vector<std::int64_t> wanted = positions_of(dataset, selection, labels);
-  const bool whole = is_digest_known(split);
+  const bool whole = split.is_digest_of_content();
   job.chosen = wanted;
   if (whole) {
     job.chosen.resize(labels.size());

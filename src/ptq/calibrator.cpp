@@ -43,10 +43,8 @@ CalibrationImages calibration_images(const config::TrialConfig& config,
   const config::CalibrationConfig& calibration = config.quant.calibration;
   const bool drawn = calibration.order == "random";
   const bool train = calibration.source == "train";
-  data::Selection selection;
-  selection.split = train ? data::Split::train : data::Split::test;
-  selection.images = train ? config.data.train_images : config.data.test_images;
-  selection.subset = data::subset_of(config.data);
+  data::Selection selection =
+      data::selection_of(config.data, train ? data::Split::train : data::Split::test);
   const std::int64_t available = selection.images.value_or(dataset.split(selection.split).images());
   if (calibration.images < 1 || calibration.images > available) {
     throw ConfigError(

@@ -40,8 +40,7 @@ Outcome Session::run(const config::TrialConfig& config, const Listener& listener
   OutputQuantizers outputs = output_quantizers(out.prepared);
 
   const auto test = preparer_.images().get(
-      dataset, {data::Split::test, config.data.test_images, data::subset_of(config.data)},
-      config.data.root);
+      dataset, data::selection_of(config.data, data::Split::test), config.data.root);
   const std::vector<std::int64_t> positions =
       config.eval.shuffle
           ? data::drawn_order(test->count(), config.seed, data::OrderStream::evaluation)

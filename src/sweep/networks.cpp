@@ -23,7 +23,7 @@ namespace {
 Network build(const config::Settings& settings, const config::TrialConfig& trial,
               const data::Dataset& dataset) {
   const models::Model& model = models::models().get(trial.model.name);
-  const data::ImageShape& image = dataset.shape;
+  const data::ImageShape image = data::shape_of(dataset, trial.data.image_size, model.input.height);
   if (image.channels != model.input.channels || image.height != model.input.height ||
       image.width != model.input.width) {
     throw ConfigError(fmt::format(
@@ -67,8 +67,8 @@ const Network& Networks::check(const config::Settings& settings, const config::T
                                const data::Dataset& dataset) {
   const config::ModelConfig& model = trial.model;
   const std::string key =
-      fmt::format("{} {} {} {} {}", model.name, model.shortcut, model.post_add_relu,
-                  model.num_classes.value_or(0), dataset.name);
+      fmt::format("{} {} {} {} {} {}", model.name, model.shortcut, model.post_add_relu,
+                  model.num_classes.value_or(0), dataset.name, trial.data.image_size.value_or(0));
   try {
     quant::check_kind(trial.kind, trial.quant);
     auto it = networks_.find(key);

@@ -83,11 +83,11 @@ Outcome Session::run(const TrialConfig& config, const Folders& folders, const Li
     alphas = alphas_of(file);
     outcome.weights_sha256 = sha256_file(config.model.weights);
   }
-  const auto images_of = [&](data::Split split, std::optional<std::int64_t> count) {
-    return images_.get(dataset, {split, count, data::subset_of(config.data)}, config.data.root);
+  const auto images_of = [&](data::Split split) {
+    return images_.get(dataset, data::selection_of(config.data, split), config.data.root);
   };
-  Batches batches(config, dataset, images_of(data::Split::train, config.data.train_images),
-                  images_of(data::Split::test, config.data.test_images), device_);
+  Batches batches(config, dataset, images_of(data::Split::train), images_of(data::Split::test),
+                  device_);
   Run run(config, network.graph, network.sites, batches, device_, folders, listener);
   run.start(parameters, alphas);
   outcome.resumed_from = run.resume();

@@ -9,7 +9,9 @@
 
 #include "config/trial.h"
 #include "core/file.h"
+#include "data/dataset.h"
 #include "exec/device.h"
+#include "models/model.h"
 #include "worker/faults.h"
 #include "worker/result.h"
 
@@ -27,7 +29,11 @@ config::TrialConfig trial_config(const run::Job& job) {
   for (const auto& [key, path] : job.paths.items()) {
     settings.set(key, path.get<std::string>(), "job");
   }
-  return config::to_trial(settings);
+  config::TrialConfig out = config::to_trial(settings);
+  out.data.image_size = data::shape_of(data::datasets().get(out.data.name), out.data.image_size,
+                                       models::models().get(out.model.name).input.height)
+                            .height;
+  return out;
 }
 
 json run_quantization(const run::Job& job, const config::TrialConfig& config, const Usage& usage,
