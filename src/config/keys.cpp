@@ -99,7 +99,7 @@ void add_data(std::vector<Key>& keys) {
                   .fallback = "auto",
                   .doc = "input normalisation; `auto` is the data set's own; a table gives mean "
                          "and standard deviation of x / 255",
-                  .words = {"auto", "cifar10", "imagenet", "raw", "tf", "caffe"}});
+                  .words = {"auto", "cifar10", "cifar100", "imagenet", "raw", "tf", "caffe"}});
   keys.push_back({.name = "data.image_size",
                   .type = Type::integer,
                   .doc = "edge in pixels that images are scaled to, where the data set scales them "

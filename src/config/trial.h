@@ -37,7 +37,7 @@ struct ModelConfig {
 
 // Input normalisation: (x · scale − mean[c]) / std[c] on x in 0…255.
 struct NormalizeConfig {
-  std::string name = "auto";  // auto | cifar10 | imagenet | raw | tf | caffe | custom
+  std::string name = "auto";  // auto | cifar10 | cifar100 | imagenet | raw | tf | caffe | custom
   std::array<double, 3> mean{};
   std::array<double, 3> std{1, 1, 1};
 

@@ -1,4 +1,5 @@
-// SHA-256 (OpenSSL): identity of trials, weights, data and results.
+// SHA-256 (OpenSSL): identity of trials, weights, data and results. SHA-1 for what others
+// published.
 #pragma once
 
 #include <cstddef>
@@ -28,6 +29,8 @@ class Sha256 {
 
 std::string sha256_hex(std::string_view text);
 std::string sha256_hex(std::span<const std::byte> bytes);
+// 40 hexadecimal digits. For comparing with a published checksum; never for identity.
+std::string sha1_hex(std::span<const std::byte> bytes);
 // Throws DataError naming the file.
 std::string sha256_file(const std::filesystem::path& path);
 

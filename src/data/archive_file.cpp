@@ -13,12 +13,13 @@ void ArchiveFile::Closer::operator()(archive* handle) const { archive_read_free(
 
 ArchiveFile::ArchiveFile(const std::filesystem::path& path, ArchiveFormat format)
     : path_(path), format_(format), handle_(archive_read_new()) {
-  archive_read_support_filter_xz(handle_.get());
-  archive_read_support_filter_gzip(handle_.get());
-  if (format == ArchiveFormat::raw) {
-    archive_read_support_format_raw(handle_.get());
+  if (format == ArchiveFormat::zip) {
+    archive_read_support_format_zip_seekable(handle_.get());
   } else {
-    archive_read_support_format_tar(handle_.get());
+    archive_read_support_filter_xz(handle_.get());
+    archive_read_support_filter_gzip(handle_.get());
+    format == ArchiveFormat::tar ? archive_read_support_format_tar(handle_.get())
+                                 : archive_read_support_format_raw(handle_.get());
   }
   constexpr std::size_t kBlock = 1 << 18;
   if (archive_read_open_filename(handle_.get(), path.c_str(), kBlock) != ARCHIVE_OK) {

@@ -1,4 +1,4 @@
-// Reading tars, and single compressed files, entry by entry (libarchive).
+// Reading tars, zips, and single compressed files, entry by entry (libarchive).
 #pragma once
 
 #include <cstddef>
@@ -16,6 +16,7 @@ namespace bitsweep::data {
 enum class ArchiveFormat {
   raw,  // one file, compressed with xz or gzip or not at all
   tar,  // perhaps compressed likewise
+  zip,  // whole, with its directory at the end
 };
 
 struct ArchiveEntry {

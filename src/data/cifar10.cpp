@@ -31,7 +31,7 @@ void register_cifar10(Registry<Dataset>& registry) {
   dataset.train.digest = "a0181da372c0d63a5920fdbea2ec3f83ecbc552d378218e1cb473cf634941a3b";
   dataset.test.files = {{"test_batch.bin", 10000,
                          "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b"}};
-  dataset.test.digest = dataset.test.files.front().sha256;
+  dataset.test.digest = dataset.test.files.front().checksum;
   dataset.folders = {"cifar10", "cifar-10-batches-bin", ""};
   dataset.archive = "cifar-10-binary.tar.gz";
   dataset.archive_url = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz";

@@ -13,10 +13,10 @@ void register_cifar10_small(Registry<Dataset>& registry) {
   dataset.normalize = "cifar10";
   dataset.train.files = {
       {"train.bin", 512, "9bc4ba47e08ff251674c5f4f9fa66664d71cd0e9d353bcd118bf1ca51244b232"}};
-  dataset.train.digest = dataset.train.files.front().sha256;
+  dataset.train.digest = dataset.train.files.front().checksum;
   dataset.test.files = {
       {"test.bin", 1000, "2874326af7bc2185faa47540a6da15a077e5b66659f8e479abb9ab628170fa86"}};
-  dataset.test.digest = dataset.test.files.front().sha256;
+  dataset.test.digest = dataset.test.files.front().checksum;
   dataset.folders = {"cifar10_small"};
   dataset.remedy =
       "it lies in experiments/data of the repository; set BITSWEEP_DATA to that folder";

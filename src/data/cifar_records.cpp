@@ -8,8 +8,8 @@ namespace bitsweep::data {
 void append_records(std::span<const std::byte> bytes, const RecordFile& file,
                     const Dataset& dataset, std::int64_t images, const std::string& where,
                     Images& out) {
-  const auto pixels = static_cast<std::size_t>(dataset.shape.elements());
-  const std::size_t record = 1 + pixels;
+  const auto record = static_cast<std::size_t>(dataset.record_bytes());
+  const auto label_at = static_cast<std::size_t>(dataset.label_bytes - 1);
   const std::size_t records = bytes.size() / record;
   if (bytes.size() % record != 0) {
     throw DataError(
@@ -22,20 +22,25 @@ void append_records(std::span<const std::byte> bytes, const RecordFile& file,
                                 record, file.images));
   }
   for (std::size_t i = 0; i < records; ++i) {
-    const auto label = std::to_integer<std::int64_t>(bytes[i * record]);
+    const std::size_t offset = i * record + label_at;
+    const auto label = std::to_integer<std::int64_t>(bytes[offset]);
     if (label >= dataset.num_classes()) {
       throw DataError(fmt::format("{}: image {} has label {} at offset {}; labels are 0 to {}",
-                                  where, i, label, i * record, dataset.num_classes() - 1));
+                                  where, i, label, offset, dataset.num_classes() - 1));
     }
   }
-  if (const std::string digest = sha256_hex(bytes); digest != file.sha256) {
-    throw DataError(fmt::format("{}: SHA-256 of the content is {}, but {} of '{}' has {}", where,
-                                digest, file.name, dataset.name, file.sha256));
+  constexpr std::string_view kSha1 = "sha1:";
+  const bool by_sha1 = file.checksum.starts_with(kSha1);
+  const std::string digest = by_sha1 ? std::string(kSha1) + sha1_hex(bytes) : sha256_hex(bytes);
+  if (digest != file.checksum) {
+    throw DataError(fmt::format("{}: {} of the content is {}, but {} of '{}' has {}", where,
+                                by_sha1 ? "SHA-1" : "SHA-256", digest, file.name, dataset.name,
+                                file.checksum));
   }
   for (std::size_t i = 0; i < static_cast<std::size_t>(images); ++i) {
     const auto* begin = reinterpret_cast<const std::uint8_t*>(bytes.data()) + i * record;
-    out.labels.push_back(*begin);
-    out.pixels.insert(out.pixels.end(), begin + 1, begin + record);
+    out.labels.push_back(begin[label_at]);
+    out.pixels.insert(out.pixels.end(), begin + dataset.label_bytes, begin + record);
   }
 }
 

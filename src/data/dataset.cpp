@@ -18,7 +18,7 @@ Images load_prefix(const Dataset& dataset, Split split, std::int64_t count,
   Images out;
   out.shape = dataset.shape;
   out.pixels.reserve(static_cast<std::size_t>(count * dataset.shape.elements()));
-  const std::uint64_t record_bytes = 1 + static_cast<std::uint64_t>(dataset.shape.elements());
+  const auto record_bytes = static_cast<std::uint64_t>(dataset.record_bytes());
   for (const RecordFile& file : dataset.split(split).files) {
     const std::int64_t wanted = std::min(file.images, count - out.count());
     if (wanted == 0) break;

@@ -36,15 +36,16 @@ enum class Storage {
 struct RecordFile {
   std::string name;  // "test_batch.bin"
   std::int64_t images = 0;
-  std::string sha256{};                 // records: of the content
+  // records: SHA-256 of the content, or "sha1:…" where nothing else was published.
+  std::string checksum{};
   std::vector<std::string> unpacked{};  // jpeg: folders that may stand in its place
 };
 
 struct SplitFiles {
   std::vector<RecordFile> files;  // in order: image 0 is the first of the first file
-  // What identifies the split: SHA-256 of the files' content one after the other (records) or of
-  // the decoded images (jpeg, data/jpeg_split.h); "md5:…" of the official archive where the images
-  // are not public, so that nothing else of them is known beforehand.
+  // What identifies the split: SHA-256 of the files' content one after the other (records; of one
+  // file, its checksum) or of the decoded images (jpeg, data/jpeg_split.h); "md5:…" of the official
+  // archive where the images are not public, so that nothing else of them is known beforehand.
   std::string digest;
   std::int64_t images() const;
   bool is_digest_of_content() const { return !digest.starts_with("md5:"); }
@@ -58,6 +59,7 @@ struct Dataset {
   ImageShape shape;  // jpeg: where data.image_size is not set
   std::vector<std::string> class_names;
   std::vector<std::string> class_ids;  // jpeg: WordNet ids, which name folders and files
+  std::int64_t label_bytes = 1;        // records: at their beginning; the last one is the class
   std::string normalize;               // what `data.normalize = "auto"` means here
   SplitFiles train;
   SplitFiles test;
@@ -67,6 +69,7 @@ struct Dataset {
   std::string remedy;                // how to get it, for the error where it is missing
 
   const SplitFiles& split(Split which) const { return which == Split::train ? train : test; }
+  std::int64_t record_bytes() const { return label_bytes + shape.elements(); }
   std::int64_t num_classes() const { return static_cast<std::int64_t>(class_names.size()); }
 };
 
@@ -82,12 +85,12 @@ class PixelFile;
 
 struct Images {
   ImageShape shape;
-  std::vector<std::int32_t> labels;  // [count], 0…classes − 1
-  // [count, channels, height, width], 0…255; or, of images too many to hold, empty and then
-  // image i is rows[i] of `file`.
+  // [count, channels, height, width], 0…255; empty where image i is rows[i] of `file`, since there
+  // may be too many to hold.
   std::vector<std::uint8_t> pixels;
-  std::shared_ptr<const PixelFile> file;
-  std::vector<std::int64_t> rows;
+  std::vector<std::int32_t> labels;  // [count], 0…classes − 1
+  std::shared_ptr<const PixelFile> file{};
+  std::vector<std::int64_t> rows{};
 
   std::int64_t count() const { return static_cast<std::int64_t>(labels.size()); }
   const std::uint8_t* image(std::int64_t i) const;  // [channels, height, width]

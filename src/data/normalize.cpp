@@ -28,6 +28,7 @@ Normalization normalization(const config::NormalizeConfig& config, const Dataset
   if (name == "custom") return table(255, config.mean, config.std);
   // Documents 002 and 001: facts A.6; the standard deviations are those of per-image means.
   if (name == "cifar10") return table(255, {0.4914, 0.4822, 0.4465}, {0.2023, 0.1994, 0.2010});
+  if (name == "cifar100") return table(255, {0.5071, 0.4865, 0.4409}, {0.2673, 0.2564, 0.2762});
   if (name == "imagenet") return table(255, {0.485, 0.456, 0.406}, {0.229, 0.224, 0.225});
   if (name == "raw") return table(1, kZero, kOne);
   if (name == "tf") return table(127.5F, kOne, kOne);
@@ -37,7 +38,7 @@ Normalization normalization(const config::NormalizeConfig& config, const Dataset
     return out;
   }
   throw ConfigError(fmt::format(
-      "data.normalize: unknown name '{}'; known: auto, cifar10, imagenet, raw, tf, caffe", name));
+      "data.normalize: unknown name '{}'; known: auto, cifar10, cifar100, imagenet, raw, tf, caffe", name));
 }
 
 void normalized_batch(const Images& images, std::span<const std::int64_t> positions,

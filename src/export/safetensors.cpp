@@ -120,8 +120,8 @@ class Parser {
     const std::string_view format = foreign_format(content_);
     if (format.empty()) refuse(offset, "{}", otherwise);
     throw DataError(
-        fmt::format("{}: is {}, not safetensors; it is never unpickled or unpacked, "
-                    "convert it first",
+        fmt::format("{}: is {}, not safetensors, and never unpickled or unpacked under this name; "
+                    "a PyTorch state dictionary ends in .pth",
                     path_, format));
   }
 
@@ -343,6 +343,25 @@ SafetensorsFile SafetensorsFile::parse(std::vector<std::byte> content,
   file.tensors_ = std::move(parser.tensors);
   file.content_ = std::move(content);
   return file;
+}
+
+SafetensorsFile SafetensorsFile::with_room_for(std::vector<TensorInfo> tensors,
+                                               const std::filesystem::path& path) {
+  SafetensorsFile file;
+  file.path_ = path;
+  std::size_t at = 0;
+  for (TensorInfo& tensor : tensors) {
+    tensor.begin = at;
+    at += static_cast<std::size_t>(tensor.elements()) * dtype_bytes(tensor.dtype);
+    tensor.end = at;
+  }
+  file.tensors_ = std::move(tensors);
+  file.content_.resize(at);
+  return file;
+}
+
+std::span<std::byte> SafetensorsFile::mutable_bytes(const TensorInfo& tensor) {
+  return std::span(content_).subspan(data_begin_ + tensor.begin, tensor.end - tensor.begin);
 }
 
 const TensorInfo* SafetensorsFile::find(std::string_view name) const {

@@ -1,6 +1,6 @@
 // Safetensors files: 8 bytes of header length (little endian), a JSON header
 // {"name": {"dtype", "shape", "data_offsets"}, …, "__metadata__": {…}}, then the tensors' bytes.
-// Reads data and nothing else: pickles and archives are refused, never unpickled.
+// Reads data and nothing else: pickles and archives are refused (export/torch_file.h reads those).
 #pragma once
 
 #include <cstddef>
@@ -40,6 +40,12 @@ class SafetensorsFile {
   static SafetensorsFile read(const std::filesystem::path& path);
   // The same on bytes; `path` is for messages.
   static SafetensorsFile parse(std::vector<std::byte> content, const std::filesystem::path& path);
+
+  // Tensors with these names, types and shapes (begin and end are set here), all bytes 0: for
+  // readers of other formats, which fill them. The caller has checked the sizes.
+  static SafetensorsFile with_room_for(std::vector<TensorInfo> tensors,
+                                       const std::filesystem::path& path);
+  std::span<std::byte> mutable_bytes(const TensorInfo& tensor);
 
   const std::filesystem::path& path() const { return path_; }
   const Metadata& metadata() const { return metadata_; }

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "export/name_map.h"
+#include "export/torch_file.h"
 
 namespace bitsweep::exporting {
 namespace {
@@ -152,7 +153,7 @@ class Loader {
 }  // namespace
 
 graph::Parameters load_weights(const std::filesystem::path& path, const graph::Graph& graph) {
-  return load_weights(SafetensorsFile::read(path), graph);
+  return load_weights(read_weight_file(path), graph);
 }
 
 graph::Parameters load_weights(const SafetensorsFile& file, const graph::Graph& graph) {

@@ -1,4 +1,4 @@
-// Weights of a network from and to safetensors files.
+// Weights of a network from safetensors and PyTorch files, and to safetensors files.
 #pragma once
 
 #include <filesystem>

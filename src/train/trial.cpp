@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/hash.h"
 #include "exec/device.h"
+#include "export/torch_file.h"
 #include "export/weights.h"
 #include "models/model.h"
 #include "quant/scheme.h"
@@ -78,7 +79,7 @@ Outcome Session::run(const TrialConfig& config, const Folders& folders, const Li
   if (config.model.weights.empty()) {
     initialize(network.graph, models::initialization(config.model), config.seed, parameters);
   } else {
-    const auto file = exporting::SafetensorsFile::read(config.model.weights);
+    const auto file = exporting::read_weight_file(config.model.weights);
     parameters = exporting::load_weights(file, network.graph);
     alphas = alphas_of(file);
     outcome.weights_sha256 = sha256_file(config.model.weights);
