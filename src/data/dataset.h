@@ -103,7 +103,7 @@ enum class Subset {
 
 struct Selection {
   Split split = Split::test;
-  std::optional<std::int64_t> images;  // nullopt: all
+  std::optional<std::int64_t> images{};  // nullopt: all
   Subset subset = Subset::first;
   std::optional<std::int64_t> image_size{};  // `data.image_size`
 };
