@@ -32,7 +32,7 @@ struct ResolvedNetwork {
 };
 
 ResolvedNetwork resolve(const sweep::PlannedTrial& trial) {
-  const config::TrialConfig config = config::to_trial(trial.settings);
+  const config::TrialConfig config = sweep::trial_config(trial);
   const auto& data = data::datasets().get(config.data.name);
   const graph::Graph graph = models::build_model(config.model, data.num_classes());
   ResolvedNetwork out{quant::plan_network(graph, config.quant), {}};

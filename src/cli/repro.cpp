@@ -120,6 +120,13 @@ run::Task make_task(const KnownTrial& known, const Options& options) {
     digests["model.weights"] = is_of_trial ? digest : sha256_file(path);
     task.paths["model.weights"] = path;
   }
+  const auto file = canonical.find("model.file");
+  if (file != canonical.end() && file->contains("sha256")) {
+    const std::string path = find_weights(*settings.get("model.file").as<std::string>(),
+                                          file->at("sha256").get<std::string>());
+    digests["model.file"] = sha256_file(path);
+    task.paths["model.file"] = path;
+  }
   const config::Identity identity = config::identify(settings, digests);
   if (identity.key != known.trial.key) {
     throw ConfigError(

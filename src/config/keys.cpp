@@ -39,12 +39,12 @@ void add_model(std::vector<Key>& keys) {
                   .family = "model"});
   keys.push_back({.name = "model.file",
                   .type = Type::path,
-                  .doc = "an ONNX network of one's own, instead of a name",
-                  .later = true,
+                  .doc = "an ONNX network of one's own with its weights, instead of a name "
+                         "(docs/onnx.md); found as `model.weights` is",
                   .role = Role::content});
   keys.push_back({.name = "model.weights",
                   .type = Type::path,
-                  .doc = "a safetensors file, relative to the file it is named in, then in the "
+                  .doc = "a safetensors file or PyTorch state dictionary (.pth, .pt, .th), relative to the file it is named in, then in the "
                          "data search path; or `stage:NAME`, `trial:KEY`; training without them "
                          "starts from scratch",
                   .role = Role::content});

@@ -21,7 +21,13 @@ const std::string& required(const Settings& settings, std::string_view key) {
 
 ModelConfig read_model(const Reader& in) {
   ModelConfig out;
-  out.name = required(in.settings(), "model.name");
+  out.file = in.text_or_empty("model.file");
+  if (out.file.empty()) {
+    out.name = required(in.settings(), "model.name");
+  } else if (in.settings().get("model.name").is_set()) {
+    throw ConfigError(fmt::format("{}: a network has a name (model.name) or a file, not both",
+                                  in.said("model.file")));
+  }
   out.weights = in.text_or_empty("model.weights");
   // The default is left to the network: one that does not offer the choice refuses any other.
   const KeyIndex shortcut = require_key("model.shortcut", "a trial");
@@ -222,7 +228,14 @@ TrialConfig to_trial(const Settings& settings) {
   out.data = read_data(in);
   out.quant = read_quant(in);
   out.eval = {in.integer("eval.batch_size"), in.flag("eval.shuffle")};
-  if (out.kind == TrialKind::train) out.train = read_train(in, out.data);
+  if (out.kind == TrialKind::train) {
+    if (!out.model.file.empty()) {
+      throw ConfigError(
+          fmt::format("{}: a network from a file is quantized (kind = \"ptq\"), not trained",
+                      in.said("model.file")));
+    }
+    out.train = read_train(in, out.data);
+  }
   check_calibration_images(in, out);
   return out;
 }

@@ -24,7 +24,8 @@ enum class ZeroBits { mean, lower_end };               // what a channel of 0 bi
 enum class Precision { fp32, bf16 };
 
 struct ModelConfig {
-  std::string name;      // registry word (models)
+  std::string name;      // registry word (models); "" where `file` is set
+  std::string file;      // an ONNX network: path as resolved on this machine; "" none
   std::string weights;   // path as resolved on this machine, or "stage:NAME" / "trial:KEY"; "" none
   std::string shortcut;  // "A" | "B"; "" = the model's default, or it does not offer it
   // Document 002's residual network has no ReLU after the addition: its activation quantizer clamps

@@ -38,9 +38,13 @@ const Registry<Model>& models();
 // Model::initialization of a network whose source leaves everything as PyTorch makes it.
 Initialization pytorch_initialization(const config::ModelConfig& config);
 
+// The images that the network of `config`, named or in a file, reads. Throws as build_model().
+graph::Shape input_shape(const config::ModelConfig& config);
+
 // The network that `config` names, with `num_classes` outputs; config.num_classes wins where set.
 // Throws ConfigError for an unknown name, an option that the network does not offer or a value that
-// is none of its choices.
+// is none of its choices. Where config.file is set: the network in it (models/onnx_network.h), and
+// ConfigError where it has another number of outputs.
 graph::Graph build_model(const config::ModelConfig& config, std::int64_t num_classes);
 
 // How the values of the network that `config` names begin. Throws ConfigError for an unknown name.

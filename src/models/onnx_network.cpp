@@ -468,6 +468,7 @@ class Importer {
     if (node.output_size() < 1) refuse(node, "has no output");
     if (is_constant(node, 0)) {
       OnnxConstant copy = constant(node, 0);
+      copy.name = node.output(0);
       constants_[node.output(0)] = std::move(copy);
       return;
     }

@@ -8,6 +8,7 @@
 #include "export/weights.h"
 #include "graph/passes.h"
 #include "models/model.h"
+#include "models/onnx_network.h"
 #include "quant/scheme.h"
 
 namespace bitsweep::ptq {
@@ -19,18 +20,21 @@ constexpr std::size_t kKept = 4;
 
 std::shared_ptr<const FloatNetwork> FloatNetworks::get(const config::TrialConfig& config,
                                                        const data::Dataset& dataset) {
-  if (config.model.weights.empty()) {
+  const bool own_weights = config.model.weights.empty() && !config.model.file.empty();
+  const std::string& file = own_weights ? config.model.file : config.model.weights;
+  if (file.empty()) {
     throw ConfigError("model.weights is not set: post-training quantization starts from weights");
   }
   const graph::Graph network = models::build_model(config.model, dataset.num_classes());
   graph::Folding folding = quant::apply_passes(network, config.quant);
   const bool folded = folding.graph.nodes().size() != network.nodes().size();
-  Key key{sha256_file(config.model.weights), config.model, dataset.num_classes(), folded};
+  Key key{sha256_file(file), config.model, dataset.num_classes(), folded};
   key.model.weights.clear();
   const auto found = std::ranges::find(kept_, key, &Entry::key);
   if (found != kept_.end()) return found->network;
 
-  const graph::Parameters loaded = exporting::load_weights(config.model.weights, network);
+  const graph::Parameters loaded =
+      own_weights ? models::read_onnx(file).weights : exporting::load_weights(file, network);
   graph::Parameters weights = graph::fold_parameters(folding, network, loaded);
   auto made = std::make_shared<const FloatNetwork>(
       FloatNetwork{std::move(folding.graph), std::move(weights), key.weights_sha256,

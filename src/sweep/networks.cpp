@@ -22,14 +22,14 @@ namespace {
 
 Network build(const config::Settings& settings, const config::TrialConfig& trial,
               const data::Dataset& dataset) {
-  const models::Model& model = models::models().get(trial.model.name);
-  const data::ImageShape image = data::shape_of(dataset, trial.data.image_size, model.input.height);
-  if (image.channels != model.input.channels || image.height != model.input.height ||
-      image.width != model.input.width) {
+  const graph::Shape input = models::input_shape(trial.model);
+  const data::ImageShape image = data::shape_of(dataset, trial.data.image_size, input.height);
+  if (image.channels != input.channels || image.height != input.height ||
+      image.width != input.width) {
     throw ConfigError(fmt::format(
         "{}: network '{}' reads images of {}×{}×{}, data set '{}' has {}×{}×{}",
-        settings.place_of("data.name"), model.name, model.input.channels, model.input.height,
-        model.input.width, dataset.name, image.channels, image.height, image.width));
+        settings.place_of("data.name"), trial.model.name + trial.model.file, input.channels,
+        input.height, input.width, dataset.name, image.channels, image.height, image.width));
   }
   Network out{models::build_model(trial.model, dataset.num_classes()), 0, {}, {}};
   out.macs = graph::count(out.graph).total.macs;
@@ -66,9 +66,9 @@ void rethrow_at(const config::Place& place, std::string_view message) {
 const Network& Networks::check(const config::Settings& settings, const config::TrialConfig& trial,
                                const data::Dataset& dataset) {
   const config::ModelConfig& model = trial.model;
-  const std::string key =
-      fmt::format("{} {} {} {} {} {}", model.name, model.shortcut, model.post_add_relu,
-                  model.num_classes.value_or(0), dataset.name, trial.data.image_size.value_or(0));
+  const std::string key = fmt::format(
+      "{} {} {} {} {} {} {}", model.name, model.file, model.shortcut, model.post_add_relu,
+      model.num_classes.value_or(0), dataset.name, trial.data.image_size.value_or(0));
   try {
     quant::check_kind(trial.kind, trial.quant);
     auto it = networks_.find(key);

@@ -65,6 +65,9 @@ class Planner {
     const data::Dataset& dataset = data::datasets().get(*data_name);
     config::Digests digests = {{"data.name", digest_of(dataset)}};
     find_weights(trial, digests);
+    if (const auto* file = trial.settings.get("model.file").as<std::string>()) {
+      find_file(trial, "model.file", *file, digests);
+    }
     trial.identity = config::identify(trial.settings, digests);
     const auto [same, is_new] = by_key_.try_emplace(trial.identity.key, plan_.trials.size());
     if (!is_new) {
@@ -86,6 +89,7 @@ class Planner {
     }
     for (const char* key : {"model.name", "data.name"}) {
       if (settings.get(key).is_set()) continue;
+      if (std::string_view(key) == "model.name" && settings.get("model.file").is_set()) continue;
       throw ConfigError(
           fmt::format("{}: {} is not set; every trial needs one", sweep_.path.string(), key));
     }
@@ -123,14 +127,18 @@ class Planner {
         trial.needs.push_back(need(*weights, "the database has no such trial"));
       }
     } else {
-      const LocatedFile& file =
-          locator_.weights(*weights, trial.settings.folder_of("model.weights"));
-      if (file.path.empty()) {
-        trial.needs.push_back(need(*weights, "looked in " + file.looked_in));
-      } else {
-        digests["model.weights"] = file.sha256;
-        trial.paths["model.weights"] = file.path.string();
-      }
+      find_file(trial, "model.weights", *weights, digests);
+    }
+  }
+
+  void find_file(PlannedTrial& trial, const std::string& key, const std::string& named,
+                 config::Digests& digests) {
+    const LocatedFile& file = locator_.weights(named, trial.settings.folder_of(key));
+    if (file.path.empty()) {
+      trial.needs.push_back(need(named, "looked in " + file.looked_in));
+    } else {
+      digests[key] = file.sha256;
+      trial.paths[key] = file.path.string();
     }
   }
 
@@ -164,8 +172,11 @@ class Planner {
   }
 
   void check_trial(PlannedTrial& trial, const data::Dataset& dataset) {
-    const auto [it, is_new] = checked_.try_emplace(fingerprint(trial.settings, checked_keys()));
-    if (is_new) it->second = check_settings(trial.settings, dataset);
+    const auto file = trial.paths.find("model.file");
+    const auto [it, is_new] =
+        checked_.try_emplace(fingerprint(trial.settings, checked_keys()) +
+                             (file == trial.paths.end() ? "" : " " + file->second));
+    if (is_new) it->second = check_settings(trial, dataset);
     trial.macs = it->second.macs;
     trial.images = it->second.images;
     trial.passes = it->second.passes;
@@ -180,15 +191,19 @@ class Planner {
     std::vector<std::size_t> needs;
   };
 
-  Checked check_settings(const config::Settings& settings, const data::Dataset& dataset) {
-    const config::TrialConfig trial = config::to_trial(settings);
+  Checked check_settings(const PlannedTrial& planned, const data::Dataset& dataset) {
+    const config::Settings& settings = planned.settings;
+    const config::TrialConfig trial = trial_config(planned);
     check_image_counts(settings, trial, dataset);
     const ImagesRead read = images_read(dataset, trial);
-    Checked out{networks_.check(settings, trial, dataset).macs,
+    // A network in a file that is not here is one of the needs already.
+    const bool unknown = !trial.model.file.empty() && !planned.paths.contains("model.file");
+    Checked out{unknown ? 0 : networks_.check(settings, trial, dataset).macs,
                 read.train + read.test,
                 image_passes(trial, read),
                 {}};
-    if (trial.kind == config::TrialKind::ptq && trial.model.weights.empty()) {
+    if (trial.kind == config::TrialKind::ptq && trial.model.weights.empty() &&
+        trial.model.file.empty()) {
       out.needs.push_back(need("model.weights",
                                "it is not set, and post-training quantization starts from trained "
                                "weights"));
@@ -244,6 +259,13 @@ class Planner {
 };
 
 }  // namespace
+
+config::TrialConfig trial_config(const PlannedTrial& trial) {
+  config::TrialConfig out = config::to_trial(trial.settings);
+  const auto file = trial.paths.find("model.file");
+  if (file != trial.paths.end()) out.model.file = file->second;
+  return out;
+}
 
 Plan make_plan(const SweepFile& sweep, const SweepFile& written, const PlanContext& context) {
   Plan plan;

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "config/identity.h"
+#include "config/trial.h"
 #include "sweep/expand.h"
 #include "sweep/lint.h"
 #include "sweep/sweep.h"
@@ -37,7 +38,7 @@ struct PlannedTrial : Point {
   // The key is provisional while the trial needs a file that decides it.
   config::Identity identity;
   std::map<std::string, std::string> paths;  // configuration key → absolute path on this machine
-  std::string stage;                // the [[stage]] that this trial is; "" an ordinary trial
+  std::string stage;      // the [[stage]] that this trial is; "" an ordinary trial
   std::string waits_for;  // key of the trial (of a stage, or any) whose weights it takes; "" none
   std::vector<std::string> merged;  // names of equal points that this trial stands for, too
   std::vector<std::size_t> needs;   // positions in Plan::needs
@@ -62,6 +63,9 @@ struct PlanContext {
   // The full key of a trial that `model.weights = "trial:ID"` names, if there is one.
   std::function<std::optional<std::string>(std::string_view id)> find_trial;
 };
+
+// What the rooms that compute read of a trial; its network's file is the one that was found.
+config::TrialConfig trial_config(const PlannedTrial& trial);
 
 // `sweep` with the command line applied to it. Throws ConfigError for names that no registry knows,
 // settings that a network cannot have, what this version cannot do, a claim that no trial of

@@ -31,7 +31,7 @@ config::TrialConfig trial_config(const run::Job& job) {
   }
   config::TrialConfig out = config::to_trial(settings);
   out.data.image_size = data::shape_of(data::datasets().get(out.data.name), out.data.image_size,
-                                       models::models().get(out.model.name).input.height)
+                                       models::input_shape(out.model).height)
                             .height;
   return out;
 }

@@ -102,7 +102,6 @@ TEST_CASE("what a later version will do is refused with its place and what there
       {"quant.weight.rounding = \"stochastic\"",
        "is not available in this version; available: nearest"},
       {"quant.weight.quantizer = \"kmeans\"", "available: affine, symmetric"},
-      {"model.file = \"net.onnx\"", "model.file = \"net.onnx\" is not available in this version"},
       {"eval.modes = [\"w4a4\"]", "is not available in this version"},
       {"[[layer]]\nmatch = \"fc\"\nactivation.clipping = \"mse\"",
        "x.toml:2:9: quant.activation.clipping = \"mse\" is not available"},
