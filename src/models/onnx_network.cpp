@@ -1,5 +1,7 @@
 #include "models/onnx_network.h"
 
+#include <onnx.pb.h>
+
 #include <algorithm>
 #include <cmath>
 #include <functional>

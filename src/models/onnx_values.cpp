@@ -1,5 +1,7 @@
 #include "models/onnx_values.h"
 
+#include <onnx.pb.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -79,8 +81,10 @@ OnnxConstant read_constant(const onnx::TensorProto& tensor, const std::string& n
 }
 
 const onnx::AttributeProto* find_attribute(const onnx::NodeProto& node, const char* name) {
-  const auto it = std::ranges::find(node.attribute(), name, &onnx::AttributeProto::name);
-  return it == node.attribute().end() ? nullptr : &*it;
+  for (const onnx::AttributeProto& attribute : node.attribute()) {
+    if (attribute.name() == name) return &attribute;
+  }
+  return nullptr;
 }
 
 std::int64_t integer(const onnx::NodeProto& node, const char* name, std::int64_t otherwise) {

@@ -5,7 +5,11 @@
 #include <string>
 #include <vector>
 
-#include "onnx.pb.h"
+namespace onnx {
+class AttributeProto;
+class NodeProto;
+class TensorProto;
+}  // namespace onnx
 
 namespace bitsweep::models {
 
