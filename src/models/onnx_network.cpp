@@ -91,8 +91,9 @@ class Importer {
       sizes.push_back(dimension.has_dim_value() ? dimension.dim_value() : 0);
     }
     constexpr std::int64_t kMost = 1 << 16;
-    const bool good = sizes.size() == 4 && std::all_of(sizes.begin() + 1, sizes.end(),
-                                                       [](auto n) { return n >= 1 && n <= kMost; });
+    const bool good =
+        sizes.size() == 4 && std::all_of(sizes.begin() + 1, sizes.end(),
+                                         [](std::int64_t n) { return n >= 1 && n <= kMost; });
     if (!good) {
       refuse(
           fmt::format("input '{}' is [{}]; expected [images, channels, height, width] with the "
