@@ -19,9 +19,9 @@ void register_imagenet_proxy(Registry<Dataset>& registry) {
   dataset.class_names = imagenet_classes().names;
   dataset.normalize = "imagenet";
   dataset.train.files = {{"train_sample_256.tar", 500, "", {"train_sample_256"}}};
-  dataset.train.digest = "0";
+  dataset.train.digest = "a70174e439ea344a736e7531094b6e31baf4b815eb4c5003f3bf6f90b6ac1425";
   dataset.test.files = {{"nips2017_dev_256.tar", 1000, "", {"nips2017_dev_256"}}};
-  dataset.test.digest = "TEST";
+  dataset.test.digest = "c7e0dca234fe797f4e1c9ae2e3e96f6126c408e861cde7df9878e4b0967c54f2";
   dataset.folders = {"imagenet_proxy", "imagenet", ""};
   dataset.remedy = "set BITSWEEP_DATA or data.root to the folder that holds the two tars";
   registry.add(std::move(dataset));

@@ -14,8 +14,9 @@ namespace bitsweep::data {
 // cache_folder()/images; a cache file that was cut short or changed is made again, with a warning.
 //
 // Where the split's digest is known, the whole split is decoded whatever the selection, and
-// compared with it: SHA-256 over the SHA-256 of each image's label (2 bytes, little-endian) and
-// pixels before scaling ([height, width, 3]). Otherwise only the chosen images are.
+// compared with it: SHA-256 over the SHA-256 (in hexadecimal) of each image's label (2 bytes,
+// little-endian) and pixels before scaling ([height, width, 3]). Otherwise only the chosen images
+// are.
 Images load_jpeg_images(const Dataset& dataset, const Selection& selection,
                         const std::string& root);
 

@@ -128,7 +128,7 @@ TEST_CASE("flipped bytes are decoded or refused, never worse") {
   int refused = 0;
   for (const char* name : {"wide", "progressive", "grey", "inks"}) {
     const std::vector<std::byte> file = file_of(name);
-    for (int round = 0; round < 300; ++round) {
+    for (int round = 0; round < 60; ++round) {
       std::vector<std::byte> damaged = file;
       for (int flips = 1 + round % 4; flips > 0; --flips) {
         damaged[random() % damaged.size()] ^= static_cast<std::byte>(1U << (random() % 8));
@@ -142,5 +142,5 @@ TEST_CASE("flipped bytes are decoded or refused, never worse") {
       }
     }
   }
-  CHECK(refused > 100);
+  CHECK(refused > 20);
 }
