@@ -47,7 +47,7 @@ TEST_CASE("a network that PyTorch exported has its layers, names and weights") {
   CHECK(network.weights.values("bn2.weight")[3] == 1.0F);  // shared with bn1 in the file
   CHECK(graph.node(graph.find("fc")).as<graph::Linear>()->in_features == 16);
   CHECK(graph.node(graph.output()).name == "fc");
-  CHECK(graph::count(graph).total.parameters == 5650);
+  CHECK(graph::count(graph).total.parameters == 4738);
 }
 
 TEST_CASE("batch norms that the exporter folded leave convolutions with biases") {
