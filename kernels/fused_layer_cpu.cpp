@@ -152,6 +152,8 @@ PassBlock<T> choose_pass(const FusedLayer& layer, bool other) {
       return choose_pass<T, Nonlinearity::hard_swish>(quantized, other);
     case Nonlinearity::hard_sigmoid:
       return choose_pass<T, Nonlinearity::hard_sigmoid>(quantized, other);
+    case Nonlinearity::hard_sigmoid_fifth:
+      return choose_pass<T, Nonlinearity::hard_sigmoid_fifth>(quantized, other);
   }
   __builtin_unreachable();
 }
@@ -277,6 +279,8 @@ void forward_element(const FusedLayer& layer, const FusedTables& tables, const T
       return forward_kind<T, Nonlinearity::hard_swish>(layer, tables, x, other, y, chunks);
     case Nonlinearity::hard_sigmoid:
       return forward_kind<T, Nonlinearity::hard_sigmoid>(layer, tables, x, other, y, chunks);
+    case Nonlinearity::hard_sigmoid_fifth:
+      return forward_kind<T, Nonlinearity::hard_sigmoid_fifth>(layer, tables, x, other, y, chunks);
   }
 }
 

@@ -248,6 +248,8 @@ void with_kind(const FusedLayer& layer, Launch launch) {
       return launch(KindOf<Nonlinearity::hard_swish>{});
     case Nonlinearity::hard_sigmoid:
       return launch(KindOf<Nonlinearity::hard_sigmoid>{});
+    case Nonlinearity::hard_sigmoid_fifth:
+      return launch(KindOf<Nonlinearity::hard_sigmoid_fifth>{});
   }
 }
 

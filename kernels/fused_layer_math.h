@@ -17,9 +17,10 @@
 namespace bitsweep::kernels {
 
 enum class Nonlinearity : std::uint8_t {
-  clamp,         // min(max(u, low), high): identity, ReLU and ReLU6 by their bounds
-  hard_swish,    // u · min(max(u + 3, 0), 6) / 6   (Howard 2019, MobileNetV3)
-  hard_sigmoid,  // min(max(u + 3, 0), 6) / 6
+  clamp,               // min(max(u, low), high): identity, ReLU and ReLU6 by their bounds
+  hard_swish,          // u · min(max(u + 3, 0), 6) / 6   (Howard 2019, MobileNetV3)
+  hard_sigmoid,        // min(max(u + 3, 0), 6) / 6
+  hard_sigmoid_fifth,  // min(max(u / 5 + 1/2, 0), 1)     (Keras 2, PaddlePaddle)
 };
 
 struct NonlinearityParams {
@@ -37,11 +38,14 @@ BITSWEEP_FORMULA float clamped(float u, float low, float high) {
 template <Nonlinearity kKind>
 BITSWEEP_FORMULA float nonlinear(float u, const NonlinearityParams& p) {
   if constexpr (kKind == Nonlinearity::clamp) return clamped(u, p.low, p.high);
+  if constexpr (kKind == Nonlinearity::hard_sigmoid_fifth) {
+    return clamped(u / 5.0f + 0.5f, 0.0f, 1.0f);
+  }
   const float gate = clamped(u + 3.0f, 0.0f, 6.0f) / 6.0f;
   return kKind == Nonlinearity::hard_swish ? u * gate : gate;
 }
 
-// dt/du; 0 at the corners of a clamp and of hard-sigmoid, as LibTorch has it. Hard-swish has 0
+// dt/du; 0 at the corners of a clamp and of a hard-sigmoid, as LibTorch has it. Hard-swish has 0
 // below −3, u/3 + 1/2 from −3 to 3, both ends included, and 1 above.
 template <Nonlinearity kKind>
 BITSWEEP_FORMULA float nonlinear_slope(float u, const NonlinearityParams& p) {
@@ -49,6 +53,8 @@ BITSWEEP_FORMULA float nonlinear_slope(float u, const NonlinearityParams& p) {
     return static_cast<float>((u > p.low) & (u < p.high));
   } else if constexpr (kKind == Nonlinearity::hard_sigmoid) {
     return (u > -3.0f) & (u < 3.0f) ? 1.0f / 6.0f : 0.0f;
+  } else if constexpr (kKind == Nonlinearity::hard_sigmoid_fifth) {
+    return (u > -2.5f) & (u < 2.5f) ? 0.2f : 0.0f;
   } else {
     const float line = u / 3.0f + 0.5f;
     return u < -3.0f ? 0.0f : u <= 3.0f ? line : 1.0f;

@@ -31,23 +31,24 @@ config::ModelConfig model_config(const Options& options) {
   out.name = options.name;
   for (const std::string& setting : options.settings) {
     const auto equals = setting.find('=');
-    const std::string key = setting.substr(0, equals);
+    std::string key = setting.substr(0, equals);
     const std::string value = equals == std::string::npos ? "" : setting.substr(equals + 1);
-    if (key == "shortcut" || key == "model.shortcut") {
-      out.shortcut = value;
-    } else if (key == "num_classes" || key == "model.num_classes") {
+    if (key.starts_with("model.")) key.erase(0, 6);
+    if (key == "num_classes") {
       out.num_classes = std::atoll(value.c_str());
+    } else if (key == "image_size" || key == "data.image_size") {
+      out.image_size = std::atoll(value.c_str());
     } else {
-      const std::vector<std::string> known = {"shortcut", "num_classes"};
-      throw ConfigError(unknown_name_message("option of a network", key, known));
+      models::set_option(out, key, value);
     }
   }
   return out;
 }
 
 void describe_model(const models::Model& model, const Options& options) {
-  constexpr std::int64_t kClasses = 10;  // unless num_classes says otherwise
-  const graph::Graph graph = models::build_model(model_config(options), kClasses);
+  // Those of the data sets that it is for, unless num_classes says otherwise.
+  const std::int64_t classes = model.resizable ? 1000 : 10;
+  const graph::Graph graph = models::build_model(model_config(options), classes);
   const graph::Counts counts = graph::count(graph);
   if (options.json) {
     nlohmann::json out = graph::to_json(graph);
@@ -155,7 +156,9 @@ void register_describe(Registry<Command>& registry) {
                 [](CLI::App& app) {
                   auto options = std::make_shared<Options>();
                   app.add_option("name", options->name, "What to describe")->required();
-                  app.add_option("settings", options->settings, "Options of a network: shortcut=B");
+                  app.add_option(
+                      "settings", options->settings,
+                      "Options of a network: shortcut=B, num_classes=1000, image_size=224");
                   app.add_flag("--json", options->json, "JSON (networks)");
                   app.footer(
                       "Examples:\n  bitsweep describe resnet20 shortcut=B\n"

@@ -13,7 +13,9 @@ const char* const kCalibrated =
     "quant.scheme == \"aciq\" and quant.calibration.statistics == \"calibrated\"";
 const char* const kDynamic =
     "quant.scheme == \"aciq\" and quant.calibration.statistics == \"dynamic\"";
-const char* const kResnet = "model.name ~ \"resnet*\"";
+const char* const kCifarResnet =
+    "model.name in [\"resnet20\", \"resnet32\", \"resnet44\", \"resnet56\"]";
+const char* const kMobileNet = "model.name ~ \"mobilenet_v*\"";
 
 void add_top(std::vector<Key>& keys) {
   keys.push_back({.name = "kind",
@@ -55,13 +57,33 @@ void add_model(std::vector<Key>& keys) {
                   .doc = "shortcut where a residual block changes shape: A subsamples and pads "
                          "with zeros, B is a 1×1 convolution",
                   .words = {"A", "B"},
-                  .used_when = kResnet});
+                  .used_when = kCifarResnet});
   keys.push_back({.name = "model.post_add_relu",
                   .type = Type::boolean,
                   .fallback = true,
                   .doc = "a ReLU after each residual addition; false is document 002's network, "
                          "whose activation quantizers clamp in its place",
-                  .used_when = kResnet});
+                  .used_when = kCifarResnet});
+  keys.push_back(
+      {.name = "model.width",
+       .type = Type::real,
+       .fallback = 1.0,
+       .doc = "multiplies the numbers of channels; `bitsweep describe` lists a network's",
+       .min = 0.01,
+       .max = 100,
+       .used_when = kMobileNet});
+  keys.push_back({.name = "model.padding",
+                  .type = Type::word,
+                  .doc = "padding of convolutions: `symmetric` as PyTorch, `same` as TensorFlow; "
+                         "unset: the network's own",
+                  .words = {"symmetric", "same"},
+                  .used_when = kMobileNet});
+  keys.push_back({.name = "model.batch_norm",
+                  .type = Type::boolean,
+                  .fallback = true,
+                  .doc = "false for weights with batch norms folded in: convolutions have biases "
+                         "in their place",
+                  .used_when = kMobileNet});
 }
 
 void add_data(std::vector<Key>& keys) {
@@ -291,7 +313,15 @@ void add_sites(std::vector<Key>& keys) {
                          "then begins at 0",
                   .used_when = kAciq});
   site("first_weight_bits", "same", 8, "width of the first layer's weights");
-  site("last_weight_bits", "same", 8, "width of the last linear layer's weights");
+  keys.push_back({.name = "quant.sites.first_layers",
+                  .type = Type::integer,
+                  .fallback = 1,
+                  .doc = "how many layers `first_weight_bits` is for, in execution order",
+                  .min = 0,
+                  .max = 1000,
+                  .used_when = kAciq});
+  site("last_weight_bits", "same", 8,
+       "width of the classifier's weights: the last layer, where it reads no image but a vector");
   site("first_activation_bits", "same", "same",
        "width of the first layer's output; a number also makes it per tensor and unclipped");
   site("logits_bits", "none", 8, "width of the network's output, per tensor and unclipped");

@@ -10,7 +10,7 @@ namespace bitsweep::config {
 namespace {
 
 // Facts 004, B.1.1–B.1.5 (the simulator of 2019): the CUDA path, per tensor and unclipped, rounds
-// half away from zero; dynamic per-tensor ranges are means over samples; the first layer's output
+// half away from zero; Inception's second convolution is an exception, too (since July 2019); dynamic per-tensor ranges are means over samples; the first layer's output
 // is an 8-bit exception that only the statistics mode knew.
 Preset submission2019() {
   return {
@@ -31,6 +31,7 @@ Preset submission2019() {
                "quant.calibration.statistics == \"dynamic\""},
               {"quant.activation.clipping_constants", "two_decimals", ""},
               {"quant.sites.first_weight_bits", 8, ""},
+              {"quant.sites.first_layers", 2, "model.name == \"inception_v3\""},
               {"quant.sites.last_weight_bits", 8, ""},
               {"quant.sites.first_activation_bits", 8,
                "quant.activation.bits == 4 and quant.calibration.statistics == \"calibrated\""},

@@ -35,7 +35,11 @@ ModelConfig read_model(const Reader& in) {
     out.shortcut = in.word("model.shortcut");
   }
   out.post_add_relu = in.flag("model.post_add_relu");
+  out.width = in.real("model.width");
+  out.padding = in.text_or_empty("model.padding");
+  out.batch_norm = in.flag("model.batch_norm");
   out.num_classes = in.optional_integer("model.num_classes");
+  out.image_size = in.optional_integer("data.image_size");
   return out;
 }
 
@@ -120,6 +124,7 @@ SitesConfig read_sites(const Reader& in) {
   SitesConfig out;
   out.fused_relu = in.flag("quant.sites.fused_relu");
   out.first_weight_bits = in.width("quant.sites.first_weight_bits", kSame);
+  out.first_layers = in.integer("quant.sites.first_layers");
   out.last_weight_bits = in.width("quant.sites.last_weight_bits", kSame);
   out.first_activation_bits = in.width("quant.sites.first_activation_bits", kSame);
   out.logits_bits = in.width("quant.sites.logits_bits", kUnquantizedBits);

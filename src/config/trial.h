@@ -31,7 +31,11 @@ struct ModelConfig {
   // Document 002's residual network has no ReLU after the addition: its activation quantizer clamps
   // at 0 in its place, so that its full-precision network is another one (facts 002 A.3): false.
   bool post_add_relu = true;
+  double width = 1;        // multiplies the numbers of channels
+  std::string padding;     // "symmetric" | "same"; "" = the network's own
+  bool batch_norm = true;  // false: folded into convolutions, which have biases instead
   std::optional<std::int64_t> num_classes;  // default: the data set's
+  std::optional<std::int64_t> image_size;   // data.image_size; default: the network's own
 
   friend bool operator==(const ModelConfig&, const ModelConfig&) = default;
 };
@@ -91,6 +95,7 @@ struct TensorQuantConfig {
 struct SitesConfig {
   bool fused_relu = true;
   std::optional<int> first_weight_bits;  // nullopt: "same"
+  std::int64_t first_layers = 1;         // how many layers first_weight_bits is for
   std::optional<int> last_weight_bits;
   std::optional<int> first_activation_bits;  // a width also means per tensor and unclipped
   int logits_bits = 8;

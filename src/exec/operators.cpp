@@ -7,6 +7,7 @@
 #include <ATen/ops/clamp.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/conv2d.h>
+#include <ATen/ops/div.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/hardsigmoid.h>
 #include <ATen/ops/hardswish.h>
@@ -84,6 +85,10 @@ struct Compute {
         return at::hardswish(in[0]);
       case ActivationKind::hard_sigmoid:
         return at::hardsigmoid(in[0]);
+      case ActivationKind::hard_sigmoid_fifth: {
+        at::Tensor line = at::div(in[0], 5).add_(0.5);
+        return line.clamp_(0, 1);
+      }
     }
     BITSWEEP_CHECK(false, "activation kind {}", static_cast<int>(activation.kind));
   }

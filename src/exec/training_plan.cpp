@@ -34,6 +34,8 @@ kernels::NonlinearityParams nonlinearity(ActivationKind kind) {
       return {kernels::Nonlinearity::hard_swish};
     case ActivationKind::hard_sigmoid:
       return {kernels::Nonlinearity::hard_sigmoid};
+    case ActivationKind::hard_sigmoid_fifth:
+      return {kernels::Nonlinearity::hard_sigmoid_fifth};
   }
   BITSWEEP_CHECK(false, "activation kind {}", static_cast<int>(kind));
 }

@@ -45,6 +45,8 @@ struct BitMap {
   std::vector<BitEntry> output_entries;
   std::vector<BitPlace> weights;  // every layer of the network
   std::vector<BitPlace> outputs;  // whose outputs may be quantized; by node
+  // The quantizer of activations in the network's source (facts 002 A.1 to A.3).
+  std::string source_quantizer = "mpact";
   // α before the first step of training at Spot::input, outside and pool, and elsewhere, where a
   // quantizer learns it (facts 002 A.1).
   double alpha_outside = 6;

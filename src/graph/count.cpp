@@ -23,10 +23,9 @@ std::int64_t weight_bits(const Widths& widths, std::int64_t elements) {
 std::int64_t bytes_for(std::int64_t bits) { return (bits + 7) / 8; }
 
 bool is_module(const Node& node) {
-  if (const auto* pool = node.as<GlobalAveragePool>()) {
-    return pool->style != GlobalPoolStyle::functional;
-  }
-  return node.has_weight() || node.as<BatchNorm>() != nullptr || node.as<Pool>() != nullptr;
+  if (const auto* pool = node.as<GlobalAveragePool>()) return pool->style != PoolStyle::functional;
+  if (const auto* pool = node.as<Pool>()) return pool->style != PoolStyle::functional;
+  return node.has_weight() || node.as<BatchNorm>() != nullptr;
 }
 
 std::int64_t count_macs(const Node& node) {
@@ -38,21 +37,29 @@ std::int64_t count_macs(const Node& node) {
   return 0;
 }
 
+std::int64_t count_average(PoolStyle style, std::int64_t window, std::int64_t outputs) {
+  switch (style) {
+    case PoolStyle::module:
+      return outputs;
+    case PoolStyle::adaptive_module:
+      return (window + 1) * outputs;
+    case PoolStyle::functional:
+      return 0;
+  }
+  return 0;
+}
+
 // What the profiler counted beyond multiply-accumulates.
 std::int64_t count_published_extra(const Graph& graph, const Node& node) {
   const std::int64_t outputs = node.output.elements();
   if (node.as<BatchNorm>() != nullptr) return 2 * outputs;
-  if (const auto* pool = node.as<Pool>()) return pool->kind == PoolKind::average ? outputs : 0;
+  if (const auto* pool = node.as<Pool>()) {
+    if (pool->kind == PoolKind::max) return 0;
+    return count_average(pool->style, std::int64_t{pool->kernel[0]} * pool->kernel[1], outputs);
+  }
   if (const auto* pool = node.as<GlobalAveragePool>()) {
     const Shape& input = graph.node(node.inputs[0]).output;
-    switch (pool->style) {
-      case GlobalPoolStyle::adaptive_module:
-        return (input.height * input.width + 1) * outputs;
-      case GlobalPoolStyle::average_module:
-        return outputs;
-      case GlobalPoolStyle::functional:
-        return 0;
-    }
+    return count_average(pool->style, input.height * input.width, outputs);
   }
   return 0;
 }

@@ -211,6 +211,8 @@ struct OpName {
         return "hard_swish";
       case ActivationKind::hard_sigmoid:
         return "hard_sigmoid";
+      case ActivationKind::hard_sigmoid_fifth:
+        return "hard_sigmoid_fifth";
     }
     BITSWEEP_CHECK(false, "activation kind {}", static_cast<int>(a.kind));
     return {};

@@ -65,7 +65,13 @@ struct BatchNorm {
   double momentum = 0.1;  // share of the new batch in the running statistics (PyTorch's meaning)
 };
 
-enum class ActivationKind { relu, relu6, hard_swish, hard_sigmoid };
+enum class ActivationKind {
+  relu,
+  relu6,
+  hard_swish,          // x · min(max(x + 3, 0), 6) / 6
+  hard_sigmoid,        // min(max(x + 3, 0), 6) / 6: MobileNetV3, PyTorch
+  hard_sigmoid_fifth,  // min(max(x / 5 + 1/2, 0), 1): Keras 2, PaddlePaddle, ONNX's default
+};
 struct Activation {
   ActivationKind kind = ActivationKind::relu;
 };
@@ -73,6 +79,11 @@ struct Activation {
 struct Add {};       // two inputs of one shape
 struct Multiply {};  // two inputs; the second may be channels × 1 × 1 (squeeze-excite)
 struct Concat {};    // two or more inputs, along channels
+
+// How the source wrote a pool, which decides how the published profiler counted it (facts 002 A.5):
+// of averages, window + 1 operations per output of an adaptive module, 1 of another module, 0 of a
+// function. Functions are not listed among the layers.
+enum class PoolStyle { module, adaptive_module, functional };
 
 enum class PoolKind { max, average };
 struct Pool {
@@ -82,17 +93,12 @@ struct Pool {
   Padding padding{};
   bool ceil_mode = false;
   bool count_include_pad = true;
+  PoolStyle style = PoolStyle::module;
 };
 
-// Mean over height and width → channels × 1 × 1. How the published profiler counted it
-// (facts 002 A.5) depends on how the source wrote it.
-enum class GlobalPoolStyle {
-  adaptive_module,  // window + 1 operations per output
-  average_module,   // 1 per output
-  functional,       // 0
-};
+// Mean over height and width → channels × 1 × 1.
 struct GlobalAveragePool {
-  GlobalPoolStyle style = GlobalPoolStyle::functional;
+  PoolStyle style = PoolStyle::functional;
 };
 
 // ResNet's parameter-free shortcut "A" (He 2015, section 4.2): every stride-th row and column, then

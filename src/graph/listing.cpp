@@ -27,6 +27,18 @@ std::string window_text(const std::array<int, 2>& kernel, const std::array<int, 
   return out;
 }
 
+std::string style_text(PoolStyle style) {
+  switch (style) {
+    case PoolStyle::module:
+      return "average module";
+    case PoolStyle::adaptive_module:
+      return "adaptive module";
+    case PoolStyle::functional:
+      return "functional";
+  }
+  return "";
+}
+
 struct DescribeAttributes {
   std::string operator()(const Input&) const { return ""; }
   std::string operator()(const Convolution& c) const {
@@ -43,19 +55,13 @@ struct DescribeAttributes {
   std::string operator()(const Multiply&) const { return ""; }
   std::string operator()(const Concat&) const { return ""; }
   std::string operator()(const Pool& p) const {
-    return window_text(p.kernel, p.stride, p.padding) + (p.ceil_mode ? " ceil" : "");
+    std::string out = window_text(p.kernel, p.stride, p.padding);
+    if (p.ceil_mode) out += " ceil";
+    if (p.kind == PoolKind::average && !p.count_include_pad) out += " without padding";
+    if (p.style != PoolStyle::module) out += fmt::format(" {}", style_text(p.style));
+    return out;
   }
-  std::string operator()(const GlobalAveragePool& p) const {
-    switch (p.style) {
-      case GlobalPoolStyle::adaptive_module:
-        return "adaptive module";
-      case GlobalPoolStyle::average_module:
-        return "average module";
-      case GlobalPoolStyle::functional:
-        return "functional";
-    }
-    return "";
-  }
+  std::string operator()(const GlobalAveragePool& p) const { return style_text(p.style); }
   std::string operator()(const ZeroPadShortcut& z) const {
     return fmt::format("stride {} channels +{} +{}", z.stride, z.channels_before, z.channels_after);
   }

@@ -3,6 +3,8 @@
 // rules draw from: train/initialize.h.
 #pragma once
 
+#include <optional>
+
 namespace bitsweep::models {
 
 // fan_in and fan_out as PyTorch counts them from a weight [out, in / groups, kh, kw]:
@@ -13,6 +15,7 @@ enum class WeightRule {
   kaiming_uniform,         // uniform in ±√(6 / fan_in)
   kaiming_normal_fan_in,   // N(0, 2 / fan_in)
   kaiming_normal_fan_out,  // N(0, 2 / fan_out)
+  glorot_uniform,          // uniform in ±√(6 / (fan_in + fan_out)) (Glorot 2010)
   normal,                  // N(0, deviation²)
 };
 
@@ -31,6 +34,7 @@ struct LayerInitialization {
 struct Initialization {
   LayerInitialization convolution = {};
   LayerInitialization linear = {};
+  std::optional<LayerInitialization> last = {};  // of the last layer; unset: as its kind
 };
 
 }  // namespace bitsweep::models

@@ -13,8 +13,8 @@
 
 namespace bitsweep::models {
 
-// A key of the table `model` that some networks offer ("shortcut"); its first choice is the
-// default.
+// A key of the table `model` that some networks offer ("shortcut"), with all values that they take;
+// the first one is the default.
 struct ModelOption {
   std::string key;
   std::vector<std::string> choices;
@@ -23,10 +23,11 @@ struct ModelOption {
 
 struct Model {
   std::string name;
-  std::string summary;  // one line
-  std::string source;   // paper or document
-  graph::Shape input;
-  std::vector<ModelOption> options;
+  std::string summary;     // one line
+  std::string source;      // paper or document
+  graph::Shape input;      // of one image, unless data.image_size says otherwise
+  bool resizable = false;  // false: reads images of that size alone
+  std::vector<ModelOption> options = {};
   // Use build_model(): it checks the options first.
   graph::Graph (*build)(const config::ModelConfig& config, std::int64_t num_classes) = nullptr;
   // How its source begins; it may depend on the options.
@@ -38,7 +39,12 @@ const Registry<Model>& models();
 // Model::initialization of a network whose source leaves everything as PyTorch makes it.
 Initialization pytorch_initialization(const config::ModelConfig& config);
 
-// The images that the network of `config`, named or in a file, reads. Throws as build_model().
+// Sets an option by its key, without "model.", from text ("0.75"). Throws ConfigError for a key
+// that no network offers and for text that is no such value; build_model() checks the choices.
+void set_option(config::ModelConfig& config, std::string_view key, const std::string& value);
+
+// The images that the network of `config`, named or in a file, reads: its own size or
+// data.image_size. Throws as build_model().
 graph::Shape input_shape(const config::ModelConfig& config);
 
 // The network that `config` names, with `num_classes` outputs; config.num_classes wins where set.

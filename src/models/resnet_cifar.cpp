@@ -30,6 +30,7 @@ struct BlockParams {
 // it. Stem, classifier and average have widths of their own.
 BitMap bit_entries(std::size_t blocks) {
   BitMap out;
+  out.source_quantizer = "dorefa_clamp";
   for (std::size_t i = 1; i <= blocks; ++i) {
     out.weight_entries.push_back({fmt::format("block {}", i)});
     out.output_entries.push_back({fmt::format("block {}", i)});
@@ -99,7 +100,7 @@ NodeId basic_block(Graph& g, BitMap& bits, const BlockParams& p, NodeId x,
 struct Form {
   const char* stem;
   const char* pool;
-  graph::GlobalPoolStyle pool_style;
+  graph::PoolStyle pool_style;
   const char* classifier;
   std::string (*block)(int stage, int unit);  // both from 0
   NodeId (*shortcut)(Graph&, BitMap&, const BlockParams&, NodeId);
@@ -107,14 +108,14 @@ struct Form {
 
 const Form kFormA{"conv1",
                   "avgpool",
-                  graph::GlobalPoolStyle::functional,
+                  graph::PoolStyle::functional,
                   "linear",
                   [](int stage, int unit) { return fmt::format("layer{}.{}", stage + 1, unit); },
                   shortcut_a};
 const Form kFormB{
     "stem",
     "features.final_pool",
-    graph::GlobalPoolStyle::average_module,
+    graph::PoolStyle::module,
     "output",
     [](int stage, int unit) { return fmt::format("features.stage{}.unit{}", stage + 1, unit + 1); },
     shortcut_b};

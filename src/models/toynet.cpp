@@ -124,7 +124,7 @@ Graph build(const config::ModelConfig& config, std::int64_t num_classes) {
   bits.weights.push_back({x, kHeaderEntry});
   x = norm(g, "header.bn", kHeaderChannels, x);
   bits.outputs.push_back({x, kLastEntry, Spot::outside});
-  x = g.add("avgpool", graph::GlobalAveragePool{graph::GlobalPoolStyle::adaptive_module}, {x});
+  x = g.add("avgpool", graph::GlobalAveragePool{graph::PoolStyle::adaptive_module}, {x});
   bits.outputs.push_back({x, kLastEntry, Spot::pool});
   x = g.add("fc", graph::Linear{.in_features = kHeaderChannels, .out_features = num_classes}, {x});
   bits.weights.push_back({x, kLastEntry});

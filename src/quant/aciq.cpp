@@ -1,7 +1,14 @@
 // Scheme `aciq`: post-training quantization of document 004 (Banner, Nahshan, Soudry, NeurIPS 2019;
 // facts B.1.3 to B.1.5). Weights of every layer; the output of every convolution and hidden linear
 // layer, after the folded batch norm and before the ReLU; max-pool outputs; the logits. In full
-// precision stay the network's input, sums, the ReLUs after them, averages and biases.
+// precision stay the network's input, sums, products, concatenations, the activations after them,
+// averages and biases.
+//
+// All of it is found from the graph. A layer in front of a ReLU, and of nothing else, has the half
+// range; one in front of ReLU6 or hard-swish has both sides. Of a squeeze-and-excitation branch the
+// two layers are quantized per tensor (1x1 images); its mean, gate and product are not. The
+// logits are the last layer's output where only activations and averages follow (SqueezeNet), with
+// both sides even in front of a ReLU, as the published simulator has its 1000 channels.
 #include <algorithm>
 #include <optional>
 
@@ -26,7 +33,8 @@ class Planner {
         quant_(quant),
         layers_(resolve_layers(graph, quant)),
         fused_relu_(graph::fused_relu(graph)),
-        norm_behind_(graph::norms_behind(graph)) {}
+        norm_behind_(graph::norms_behind(graph)),
+        logits_(find_logits(graph)) {}
 
   SitePlan run() {
     check_allocation("quant.weight", quant_.weight);
@@ -38,7 +46,7 @@ class Planner {
     }
     for (NodeId id = 0; id <= graph_.output(); ++id) {
       TensorQuantConfig settings = quant_.activation;
-      if (id == graph_.output()) {
+      if (id == logits_) {
         if (logits_done_) continue;
         use_width(settings, sites().logits_bits);
         add_unclipped(id, settings, RangeRule::batch_extreme);
@@ -59,6 +67,32 @@ class Planner {
     return pool != nullptr && pool->kind == graph::PoolKind::max;
   }
 
+  // The network's output, or what gives it through activations and averages alone.
+  static NodeId find_logits(const Graph& graph) {
+    NodeId id = graph.output();
+    while (true) {
+      const graph::Node& node = graph.node(id);
+      const bool passes = node.as<graph::Activation>() != nullptr ||
+                          node.as<graph::GlobalAveragePool>() != nullptr ||
+                          node.as<graph::Flatten>() != nullptr ||
+                          node.as<graph::Dropout>() != nullptr;
+      if (!passes) return node.has_weight() ? id : graph.output();
+      id = node.inputs[0];
+    }
+  }
+
+  // A classifier reads a vector. SqueezeNet's last convolution reads an image, and the published
+  // simulator treats its weights as any other's.
+  bool is_classifier(const LayerSettings& layer) const {
+    const graph::Shape& input = graph_.node(graph_.node(layer.node).inputs[0]).output;
+    return &layer == &layers_.back() && input.height == 1 && input.width == 1;
+  }
+
+  // The first layers, as many as quant.sites.first_layers says.
+  bool is_first(const LayerSettings& layer) const {
+    return &layer - layers_.data() < sites().first_layers;
+  }
+
   // The width of a special place, where the class it belongs to is quantized at all.
   static void use_width(TensorQuantConfig& settings, int bits) {
     if (settings.bits != kUnquantizedBits) settings.bits = bits;
@@ -68,10 +102,10 @@ class Planner {
     TensorQuantConfig settings = layer.weight;
     bool special = false;  // a width that a policy gives is never allocated
     if (!layer.own_weight_bits) {
-      if (&layer == &layers_.front()) {
+      if (is_first(layer)) {
         special = sites().first_weight_bits.has_value();
         use_width(settings, sites().first_weight_bits.value_or(settings.bits));
-      } else if (&layer == &layers_.back()) {
+      } else if (is_classifier(layer)) {
         special = sites().last_weight_bits.has_value();
         use_width(settings, sites().last_weight_bits.value_or(settings.bits));
       }
@@ -86,7 +120,7 @@ class Planner {
     const NodeId norm = norm_behind_[static_cast<std::size_t>(layer.node)];
     const NodeId output = norm >= 0 ? norm : layer.node;
     TensorQuantConfig settings = layer.activation;
-    if (output == graph_.output()) {
+    if (output == logits_ || layer.node == logits_) {
       logits_done_ = true;
       if (!layer.own_activation_bits) use_width(settings, sites().logits_bits);
       add_unclipped(output, settings, RangeRule::batch_extreme);
@@ -121,7 +155,8 @@ class Planner {
     site.clipping_constants = settings.clipping_constants;
     site.range = range;
     site.bias_correction = settings.bias_correction;
-    site.half_range = sites().fused_relu && fused_relu_[static_cast<std::size_t>(id)];
+    site.half_range = sites().fused_relu && fused_relu_[static_cast<std::size_t>(id)] &&
+                      range != RangeRule::batch_extreme;
   }
 
   QuantizerSite& add_site(Place place, NodeId node, const TensorQuantConfig& settings) {
@@ -206,6 +241,7 @@ class Planner {
   const std::vector<LayerSettings> layers_;
   const std::vector<bool> fused_relu_;
   const std::vector<NodeId> norm_behind_;
+  const NodeId logits_;
   SitePlan plan_;
   bool logits_done_ = false;
 };

@@ -67,8 +67,9 @@ const Network& Networks::check(const config::Settings& settings, const config::T
                                const data::Dataset& dataset) {
   const config::ModelConfig& model = trial.model;
   const std::string key = fmt::format(
-      "{} {} {} {} {} {} {}", model.name, model.file, model.shortcut, model.post_add_relu,
-      model.num_classes.value_or(0), dataset.name, trial.data.image_size.value_or(0));
+      "{} {} {} {} {} {} {} {} {} {}", model.name, model.file, model.shortcut, model.post_add_relu,
+      model.width, model.padding, model.batch_norm, model.num_classes.value_or(0), dataset.name,
+      trial.data.image_size.value_or(0));
   try {
     quant::check_kind(trial.kind, trial.quant);
     auto it = networks_.find(key);

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "core/check.h"
+#include "graph/layers.h"
 #include "kernels/philox_math.h"
 
 namespace bitsweep::train {
@@ -50,6 +51,8 @@ void fill_weight(const models::LayerInitialization& rule, const TensorSpec& weig
       return fill_normal(random, std::sqrt(2 / fan_in(weight)), out);
     case models::WeightRule::kaiming_normal_fan_out:
       return fill_normal(random, std::sqrt(2 / fan_out(weight)), out);
+    case models::WeightRule::glorot_uniform:
+      return fill_uniform(random, std::sqrt(6 / (fan_in(weight) + fan_out(weight))), out);
     case models::WeightRule::normal:
       return fill_normal(random, rule.deviation, out);
   }
@@ -71,6 +74,7 @@ void fill_bias(const models::LayerInitialization& rule, const TensorSpec& weight
 void initialize(const graph::Graph& graph, const models::Initialization& rules, std::uint64_t seed,
                 graph::Parameters& parameters) {
   const std::vector<TensorSpec>& specs = parameters.specs();
+  const graph::NodeId last_layer = graph::layers(graph).back();
   for (std::size_t i = 0; i < specs.size(); ++i) {
     const TensorSpec& spec = specs[i];
     const graph::Node& node = graph.node(spec.node);
@@ -81,8 +85,11 @@ void initialize(const graph::Graph& graph, const models::Initialization& rules, 
       continue;
     }
     BITSWEEP_CHECK(node.has_weight(), "tensor '{}' belongs to a {}", spec.name, op_name(node));
-    const models::LayerInitialization& rule =
-        node.as<graph::Convolution>() != nullptr ? rules.convolution : rules.linear;
+    const bool is_last = rules.last.has_value() && spec.node == last_layer;
+    const models::LayerInitialization& rule = is_last ? *rules.last
+                                              : node.as<graph::Convolution>() != nullptr
+                                                  ? rules.convolution
+                                                  : rules.linear;
     const RandomStream random{
         .seed = seed, .stream = kInitializationStream, .step = static_cast<std::uint32_t>(i)};
     if (spec.name.ends_with(".weight"))

@@ -92,6 +92,8 @@ struct Run {
         return at::hardswish(in[0]);
       case ActivationKind::hard_sigmoid:
         return at::hardsigmoid(in[0]);
+      case ActivationKind::hard_sigmoid_fifth:
+        return at::clamp(in[0] / 5 + 0.5, 0, 1);
     }
     return {};
   }

@@ -110,8 +110,9 @@ TEST_CASE("the remaining operators equal plain loops") {
   SECTION("linear without bias") { check_against_reference(single(Linear{6, 5, false}, {6})); }
   SECTION("batch norm") { check_against_reference(single(BatchNorm{4, 1e-3, 0.1}, {4, 3, 3})); }
   SECTION("activations") {
-    const auto kind = GENERATE(ActivationKind::relu, ActivationKind::relu6,
-                               ActivationKind::hard_swish, ActivationKind::hard_sigmoid);
+    const auto kind =
+        GENERATE(ActivationKind::relu, ActivationKind::relu6, ActivationKind::hard_swish,
+                 ActivationKind::hard_sigmoid, ActivationKind::hard_sigmoid_fifth);
     check_against_reference(single(Activation{kind}, {4, 3, 3}));
   }
   SECTION("global average pool") {

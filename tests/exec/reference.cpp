@@ -99,6 +99,8 @@ struct Reference {
           return v * gate;
         case graph::ActivationKind::hard_sigmoid:
           return gate;
+        case graph::ActivationKind::hard_sigmoid_fifth:
+          return std::clamp(v / 5 + 0.5, 0.0, 1.0);
       }
       return std::nan("");
     });

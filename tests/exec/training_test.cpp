@@ -202,8 +202,9 @@ TEST_CASE("batch norm equals autograd in training and evaluation") {
 }
 
 TEST_CASE("every nonlinearity equals autograd") {
-  const auto kind = GENERATE(ActivationKind::relu, ActivationKind::relu6,
-                             ActivationKind::hard_swish, ActivationKind::hard_sigmoid);
+  const auto kind =
+      GENERATE(ActivationKind::relu, ActivationKind::relu6, ActivationKind::hard_swish,
+               ActivationKind::hard_sigmoid, ActivationKind::hard_sigmoid_fifth);
   Graph graph("nonlinearity");
   graph.add_input("input", {4, 5, 3});
   // Spreads values over all branches.

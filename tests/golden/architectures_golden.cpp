@@ -1,6 +1,8 @@
 // Layers, parameters and operations of whole networks.
+#include <algorithm>
 #include <optional>
 
+#include "core/error.h"
 #include "golden.h"
 #include "graph/count.h"
 #include "models/model.h"
@@ -11,23 +13,28 @@ namespace {
 using graph::Graph;
 using graph::Node;
 
+std::string pool_type(const std::string& pool, graph::PoolStyle style) {
+  switch (style) {
+    case graph::PoolStyle::module:
+      return pool;
+    case graph::PoolStyle::adaptive_module:
+      return "Adaptive" + pool;
+    case graph::PoolStyle::functional:
+      return "";
+  }
+  return "";
+}
+
 // The names of PyTorch's modules; "" for what is none.
 std::string module_type(const Node& node) {
   if (node.as<graph::Convolution>() != nullptr) return "Conv2d";
   if (node.as<graph::Linear>() != nullptr) return "Linear";
   if (node.as<graph::BatchNorm>() != nullptr) return "BatchNorm2d";
   if (const auto* pool = node.as<graph::Pool>()) {
-    return pool->kind == graph::PoolKind::max ? "MaxPool2d" : "AvgPool2d";
+    return pool_type(pool->kind == graph::PoolKind::max ? "MaxPool2d" : "AvgPool2d", pool->style);
   }
   if (const auto* pool = node.as<graph::GlobalAveragePool>()) {
-    switch (pool->style) {
-      case graph::GlobalPoolStyle::adaptive_module:
-        return "AdaptiveAvgPool2d";
-      case graph::GlobalPoolStyle::average_module:
-        return "AvgPool2d";
-      case graph::GlobalPoolStyle::functional:
-        return "";
-    }
+    return pool_type("AvgPool2d", pool->style);
   }
   return "";
 }
@@ -59,14 +66,14 @@ Json layer_answer(const Graph& g, const graph::LayerCount& layer) {
   return row;
 }
 
-// A case says no model by name: it is the one whose modules have the same names and types.
+// A case says no model by name: it is the one whose modules have the same names, types and widths.
 bool has_modules(const Graph& g, const Json& layers) {
   std::size_t at = 0;
   for (const Node& node : g.nodes()) {
     const std::string type = module_type(node);
     if (type.empty()) continue;
     if (at == layers.size() || layers[at].at("name") != node.name ||
-        layers[at].at("type") != type) {
+        layers[at].at("type") != type || layers[at].at("output_shape")[0] != node.output.channels) {
       return false;
     }
     ++at;
@@ -74,26 +81,55 @@ bool has_modules(const Graph& g, const Json& layers) {
   return at == layers.size();
 }
 
+// Every choice of the model's options, on images of this edge.
+std::vector<config::ModelConfig> forms(const models::Model& model, std::int64_t image_size) {
+  config::ModelConfig plain;
+  plain.name = model.name;
+  if (model.resizable) plain.image_size = image_size;
+  std::vector<config::ModelConfig> out{plain};
+  for (const models::ModelOption& option : model.options) {
+    const std::vector<config::ModelConfig> before = std::move(out);
+    out.clear();
+    for (config::ModelConfig config : before) {
+      for (const std::string& choice : option.choices) {
+        models::set_option(config, option.key, choice);
+        out.push_back(config);
+      }
+    }
+  }
+  return out;
+}
+
 std::optional<Graph> find_network(const Case& golden) {
   const Json& layers = golden.expect.at("layers");
-  const auto classes = layers.back().at("out").get<std::int64_t>();
+  const auto classes = layers.back().value("out", std::int64_t{1000});
+  const Json& shape = golden.inputs.at("input_shape");
+  const graph::Shape input{shape[0], shape[1], shape[2]};
   for (const models::Model& model : models::models().entries()) {
-    config::ModelConfig config;
-    config.name = model.name;
-    std::vector<std::string> shortcuts{""};
-    for (const models::ModelOption& option : model.options) {
-      if (option.key == "shortcut") shortcuts = option.choices;
-    }
-    for (const std::string& shortcut : shortcuts) {
-      config.shortcut = shortcut;
-      Graph g = models::build_model(config, classes);
-      if (has_modules(g, layers)) return g;
+    for (const config::ModelConfig& config : forms(model, input.height)) {
+      if (models::input_shape(config) != input) continue;
+      try {
+        Graph g = models::build_model(config, classes);
+        if (has_modules(g, layers)) return g;
+      } catch (const ConfigError&) {
+        // It cannot read images as small as these.
+      }
     }
   }
   return std::nullopt;
 }
 
 bool is_known(const Case& golden) { return find_network(golden).has_value(); }
+
+// One for each activation that the network's source quantizes with a learned end.
+std::int64_t learnable_alphas(const Graph& g) {
+  const auto& bits = g.stated_bit_map();
+  if (!bits || bits->source_quantizer != "mpact") return 0;
+  return std::ranges::count_if(bits->outputs, [&](const graph::BitPlace& place) {
+    return place.spot != graph::Spot::input && place.spot != graph::Spot::norm &&
+           bits->output_entries[place.entry].own_quantizer.empty();
+  });
+}
 
 Json count_layers(const Case& golden) {
   const Graph g = *find_network(golden);
@@ -103,7 +139,7 @@ Json count_layers(const Case& golden) {
   return {{"params", counts.total.parameters},
           {"macs_conv_linear", counts.total.macs},
           {"madds_published_rule", counts.total.madds_published},
-          {"learnable_alphas", not_yet("issue 6: the quantizers of document 002")},
+          {"learnable_alphas", learnable_alphas(g)},
           {"layers", std::move(layers)}};
 }
 

@@ -52,7 +52,7 @@ inline NodeId squeeze_excite_block(Graph& g, NodeId x, std::int64_t expanded, st
   depthwise.in_channels = depthwise.groups = expanded;
   x = g.add("depthwise", depthwise, {x});
   x = g.add("hard_swish", Activation{ActivationKind::hard_swish}, {x});
-  NodeId gate = g.add("squeeze", GlobalAveragePool{GlobalPoolStyle::adaptive_module}, {x});
+  NodeId gate = g.add("squeeze", GlobalAveragePool{PoolStyle::adaptive_module}, {x});
   Convolution fc1 = convolution(expanded / 4, 1, 1);
   fc1.in_channels = expanded;
   fc1.bias = true;

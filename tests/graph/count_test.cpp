@@ -64,14 +64,18 @@ TEST_CASE("the published rule adds batch norms and pooling modules, but nothing 
     return count(g).total.madds_published;
   };
   CHECK(extra(BatchNorm{.features = 4}) == 2 * 4 * 36);
-  CHECK(extra(GlobalAveragePool{GlobalPoolStyle::adaptive_module}) == 37 * 4);
-  CHECK(extra(GlobalAveragePool{GlobalPoolStyle::average_module}) == 4);
-  CHECK(extra(GlobalAveragePool{GlobalPoolStyle::functional}) == 0);
+  CHECK(extra(GlobalAveragePool{PoolStyle::adaptive_module}) == 37 * 4);
+  CHECK(extra(GlobalAveragePool{PoolStyle::module}) == 4);
+  CHECK(extra(GlobalAveragePool{PoolStyle::functional}) == 0);
   Pool pool;
   pool.kernel = pool.stride = {2, 2};
   CHECK(extra(pool) == 0);
   pool.kind = PoolKind::average;
   CHECK(extra(pool) == 4 * 9);
+  pool.style = PoolStyle::adaptive_module;
+  CHECK(extra(pool) == (4 + 1) * 4 * 9);
+  pool.style = PoolStyle::functional;
+  CHECK(extra(pool) == 0);
   CHECK(extra(Activation{}) == 0);
 }
 

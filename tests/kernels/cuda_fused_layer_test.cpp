@@ -23,7 +23,8 @@ const std::vector<Size> kSizes{{1, 1},     {17, 1},    {40000, 1}, {11000, 3},
 constexpr double kShare = 1e-5;
 
 FusedProblem problem(Size size, Element element) {
-  const auto nonlinearity = GENERATE(kIdentity, kRelu, kRelu6, kHardSwish, kHardSigmoid);
+  const auto nonlinearity =
+      GENERATE(kIdentity, kRelu, kRelu6, kHardSwish, kHardSigmoid, kHardSigmoidFifth);
   const auto quantizer =
       GENERATE(ClampQuantizerKind::none, ClampQuantizerKind::dorefa_clamp,
                ClampQuantizerKind::pact_fixed, ClampQuantizerKind::pact, ClampQuantizerKind::mpact);

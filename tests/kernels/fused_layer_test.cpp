@@ -93,12 +93,14 @@ double reference_nonlinear(double u, const NonlinearityParams& p) {
   const double gate = std::clamp(u + 3, 0.0, 6.0) / 6;
   if (p.kind == Nonlinearity::hard_swish) return u * gate;
   if (p.kind == Nonlinearity::hard_sigmoid) return gate;
+  if (p.kind == Nonlinearity::hard_sigmoid_fifth) return std::clamp(u / 5 + 0.5, 0.0, 1.0);
   return std::clamp(u, static_cast<double>(p.low), static_cast<double>(p.high));
 }
 
 double reference_slope(double u, const NonlinearityParams& p) {
   if (p.kind == Nonlinearity::hard_swish) return u < -3 ? 0 : u <= 3 ? u / 3 + 0.5 : 1;
   if (p.kind == Nonlinearity::hard_sigmoid) return std::abs(u) < 3 ? 1.0 / 6 : 0;
+  if (p.kind == Nonlinearity::hard_sigmoid_fifth) return std::abs(u) < 2.5 ? 0.2 : 0;
   return u > p.low && u < p.high ? 1 : 0;
 }
 
@@ -303,7 +305,8 @@ TEST_CASE("nonlinearities have their values and slopes at the corners", "[kernel
 
 TEST_CASE("NaN passes every nonlinearity and quantizer, so that divergence shows",
           "[kernels][fused]") {
-  const auto nonlinearity = GENERATE(kIdentity, kRelu, kRelu6, kHardSwish, kHardSigmoid);
+  const auto nonlinearity =
+      GENERATE(kIdentity, kRelu, kRelu6, kHardSwish, kHardSigmoid, kHardSigmoidFifth);
   const auto kind =
       GENERATE(ClampQuantizerKind::none, ClampQuantizerKind::dorefa_clamp,
                ClampQuantizerKind::pact_fixed, ClampQuantizerKind::pact, ClampQuantizerKind::mpact);
@@ -385,7 +388,7 @@ TEST_CASE("any sharing of the chunks gives the same bits", "[kernels][fused]") {
 TEST_CASE("fused layers have the same bits with every instruction set", "[kernels][fused]") {
   const Size size = GENERATE(from_range(kOddSizes));
   const Element element = GENERATE(Element::f32, Element::bf16);
-  const auto nonlinearity = GENERATE(kRelu, kHardSwish, kHardSigmoid);
+  const auto nonlinearity = GENERATE(kRelu, kHardSwish, kHardSigmoid, kHardSigmoidFifth);
   const auto quantizer = GENERATE(ClampQuantizerKind::none, ClampQuantizerKind::dorefa_clamp,
                                   ClampQuantizerKind::mpact);
   const FusedProblem p = problem(size, element, nonlinearity, quantizer);

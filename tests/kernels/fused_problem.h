@@ -53,6 +53,7 @@ inline constexpr NonlinearityParams kRelu{.low = 0.0f};
 inline constexpr NonlinearityParams kRelu6{.low = 0.0f, .high = 6.0f};
 inline constexpr NonlinearityParams kHardSwish{.kind = Nonlinearity::hard_swish};
 inline constexpr NonlinearityParams kHardSigmoid{.kind = Nonlinearity::hard_sigmoid};
+inline constexpr NonlinearityParams kHardSigmoidFifth{.kind = Nonlinearity::hard_sigmoid_fifth};
 
 // Batch norm, addition, nonlinearity, quantizer, on random values; two gradients arrive.
 struct FusedProblem {

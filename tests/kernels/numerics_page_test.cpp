@@ -1,4 +1,6 @@
 // Recomputes every example of docs/numerics.md.
+#include "numerics_page.h"
+
 #include <algorithm>
 #include <bit>
 #include <catch2/catch_test_macros.hpp>
@@ -15,7 +17,6 @@
 #include "kernels/range_math.h"
 #include "kernels/softmax_loss.h"
 #include "kernels/weight_quantizer.h"
-#include "numerics_page.h"
 
 using namespace bitsweep::kernels;
 using namespace bitsweep::kernels::testing;
@@ -74,11 +75,13 @@ ClampQuantizer clamp_quantizer(const Row& row) {
 
 // One channel.
 FusedLayer fused_layer(std::size_t rows, const std::string& nonlinearity) {
-  static const std::map<std::string, NonlinearityParams> known{{"identity", kIdentity},
-                                                               {"relu", kRelu},
-                                                               {"relu6", kRelu6},
-                                                               {"hard_swish", kHardSwish},
-                                                               {"hard_sigmoid", kHardSigmoid}};
+  static const std::map<std::string, NonlinearityParams> known{
+      {"identity", kIdentity},
+      {"relu", kRelu},
+      {"relu6", kRelu6},
+      {"hard_swish", kHardSwish},
+      {"hard_sigmoid", kHardSigmoid},
+      {"hard_sigmoid_fifth", kHardSigmoidFifth}};
   INFO("nonlinearity '" << nonlinearity << "'");
   REQUIRE(known.contains(nonlinearity));
   FusedLayer out;

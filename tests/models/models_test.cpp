@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "graph/count.h"
 #include "graph/layers.h"
+#include "models/conv_block.h"
 #include "models/model.h"
 
 using namespace bitsweep;
@@ -128,6 +129,115 @@ TEST_CASE("unknown networks and options are refused with what is known") {
   auto config = model("toynet");
   config.post_add_relu = false;
   CHECK_THROWS_AS(build_model(config, 10), ConfigError);
+}
+
+TEST_CASE("networks for ImageNet have the parameters and operations of their sources") {
+  struct Case {
+    config::ModelConfig config;
+    std::int64_t parameters, macs;
+  };
+  config::ModelConfig narrow = model("mobilenet_v1");
+  narrow.width = 0.75;
+  // Parameters as torchvision and Keras document them (Inception-V3's without the 3,326,696 of its
+  // auxiliary classifier, MobileNetV1's without running statistics).
+  const Case cases[] = {{model("alexnet"), 61'100'840, 714'188'480},
+                        {model("vgg16"), 138'357'544, 15'470'264'320},
+                        {model("vgg16_bn"), 138'365'992, 15'470'264'320},
+                        {model("resnet18"), 11'689'512, 1'814'073'344},
+                        {model("resnet50"), 25'557'032, 4'089'184'256},
+                        {model("resnet101"), 44'549'160, 7'801'405'440},
+                        {model("inception_v3"), 23'834'568, 5'713'216'096},
+                        {model("mobilenet_v1"), 4'231'976, 568'740'352},
+                        {narrow, 2'585'560, 325'400'448},
+                        {model("mobilenet_v2"), 3'504'872, 300'774'272},
+                        {model("mobilenet_v3_small"), 2'542'856, 56'510'400},
+                        {model("squeezenet1_1"), 1'235'496, 349'151'936}};
+  for (const Case& c : cases) {
+    CAPTURE(c.config.name, c.config.width);
+    const auto total = graph::count(build_model(c.config, 1000)).total;
+    CHECK(total.parameters == c.parameters);
+    CHECK(total.macs == c.macs);
+  }
+  CHECK(totals(model("resnet8")).parameters == 78'666);
+}
+
+TEST_CASE("data.image_size is the edge of what a network reads, where it reads more than one") {
+  auto config = model("squeezenet1_1");
+  config.image_size = 227;
+  CHECK(input_shape(config) == graph::Shape{3, 227, 227});
+  const auto g = build_model(config, 1000);
+  CHECK(g.node(0).output == graph::Shape{3, 227, 227});
+  CHECK(g.node(g.find("features.0")).output == graph::Shape{64, 113, 113});
+  CHECK(g.node(g.find("features.2")).output == graph::Shape{64, 56, 56});  // ceil mode
+
+  config = model("toynet");
+  config.image_size = 32;
+  CHECK(input_shape(config) == graph::Shape{3, 32, 32});
+  config.image_size = 64;
+  CHECK_THROWS_MATCHES(
+      build_model(config, 10), ConfigError,
+      MessageMatches(ContainsSubstring("data.image_size = 64: network 'toynet' reads images of")));
+  config = model("vgg16");
+  config.image_size = 448;  // its adaptive pool averages 2x2 windows
+  CHECK(build_model(config, 1000).num_classes() == 1000);
+  config.image_size = 256;
+  CHECK_THROWS_MATCHES(build_model(config, 1000), ConfigError,
+                       MessageMatches(ContainsSubstring("averages 8×8 to 7×7")));
+}
+
+TEST_CASE("TF SAME padding puts the smaller half above and to the left") {
+  CHECK(same_padding({3, 224, 224}, {3, 3}, {2, 2}) == graph::Padding{0, 0, 1, 1});
+  CHECK(same_padding({3, 7, 8}, {3, 3}, {2, 2}) == graph::Padding{1, 0, 1, 1});
+  CHECK(same_padding({3, 14, 14}, {5, 5}, {2, 2}) == graph::Padding{1, 1, 2, 2});
+  CHECK(same_padding({3, 14, 14}, {3, 3}, {1, 1}) == graph::Padding::all(1));
+  CHECK(same_padding({3, 8, 8}, {1, 1}, {2, 2}) == graph::Padding{});
+}
+
+TEST_CASE("channels are rounded to multiples of 8, not below 90 %") {
+  CHECK(round_channels(3) == 8);
+  CHECK(round_channels(12) == 16);
+  CHECK(round_channels(11.2) == 16);  // 8 would be less than 90 %
+  CHECK(round_channels(41.6) == 40);
+}
+
+TEST_CASE("the forms of a MobileNet differ in padding and batch norms, not in layers") {
+  auto config = model("mobilenet_v2");
+  const auto plain = build_model(config, 1000);
+  config.padding = "same";
+  const auto same = build_model(config, 1000);
+  CHECK(graph::count(plain).total.macs == graph::count(same).total.macs);
+  const auto padding = [](const graph::Graph& g, const char* node) {
+    return g.node(g.find(node)).as<graph::Convolution>()->padding;
+  };
+  CHECK(padding(plain, "features.0.0") == graph::Padding::all(1));
+  CHECK(padding(same, "features.0.0") == graph::Padding{0, 0, 1, 1});
+  CHECK(padding(same, "features.3.conv.1.0") == graph::Padding::all(1));
+  config.batch_norm = false;
+  const auto folded = build_model(config, 1000);
+  CHECK(graph::layer_names(folded) == graph::layer_names(plain));
+  CHECK(folded.find("features.0.1") == -1);
+  CHECK(folded.node(folded.find("features.0.0")).as<graph::Convolution>()->bias);
+  CHECK(padding(build_model(model("mobilenet_v1"), 1000), "conv1") == graph::Padding{0, 0, 1, 1});
+}
+
+TEST_CASE("options are set from text, and refused where no network has such a value") {
+  config::ModelConfig config = model("mobilenet_v2");
+  set_option(config, "width", "1.4");
+  set_option(config, "batch_norm", "false");
+  set_option(config, "padding", "same");
+  CHECK(build_model(config, 1000).node(1).output.channels == 48);
+  set_option(config, "width", "0.9");
+  CHECK_THROWS_MATCHES(
+      build_model(config, 1000), ConfigError,
+      MessageMatches(ContainsSubstring("model.width = '0.9': expected one of 1, ")));
+  CHECK_THROWS_AS(set_option(config, "width", "wide"), ConfigError);
+  CHECK_THROWS_AS(set_option(config, "batch_norm", "no"), ConfigError);
+  CHECK_THROWS_MATCHES(set_option(config, "widht", "1"), ConfigError,
+                       MessageMatches(ContainsSubstring("did you mean 'width'?")));
+  auto resnet = model("resnet18");
+  resnet.padding = "same";
+  CHECK_THROWS_MATCHES(build_model(resnet, 1000), ConfigError,
+                       MessageMatches(ContainsSubstring("'resnet18' does not offer it")));
 }
 
 TEST_CASE("every registered network builds with its defaults and says where it comes from") {
