@@ -46,9 +46,8 @@ config::ModelConfig model_config(const Options& options) {
 }
 
 void describe_model(const models::Model& model, const Options& options) {
-  // Those of the data sets that it is for, unless num_classes says otherwise.
-  const std::int64_t classes = model.resizable ? 1000 : 10;
-  const graph::Graph graph = models::build_model(model_config(options), classes);
+  const graph::Graph graph =
+      models::build_model(model_config(options), models::usual_classes(model));
   const graph::Counts counts = graph::count(graph);
   if (options.json) {
     nlohmann::json out = graph::to_json(graph);

@@ -10,6 +10,7 @@
 
 #include "cli/command.h"
 #include "cli/help.h"
+#include "models/docs.h"
 
 namespace bitsweep::cli {
 namespace {
@@ -60,12 +61,14 @@ std::string cli_page() {
 void register_docs(Registry<Command>& registry) {
   registry.add({"docs", "Print a generated page of the documentation", [](CLI::App& app) {
                   auto page = std::make_shared<std::string>();
-                  app.add_option("page", *page, "cli or config")
+                  app.add_option("page", *page, "cli, config or models")
                       ->required()
-                      ->check(CLI::IsMember({"cli", "config"}));
+                      ->check(CLI::IsMember({"cli", "config", "models"}));
                   app.footer("Example: bitsweep docs config > docs/config.md");
                   return std::function<ExitCode()>([page] {
-                    const std::string text = *page == "cli" ? cli_page() : config::config_page();
+                    const std::string text = *page == "cli"      ? cli_page()
+                                             : *page == "config" ? config::config_page()
+                                                                 : models::models_page();
                     std::fputs(text.c_str(), stdout);
                     return ExitCode::kOk;
                   });

@@ -83,6 +83,8 @@ graph::Graph build_from_file(const config::ModelConfig& config, std::int64_t num
 
 }  // namespace
 
+std::int64_t usual_classes(const Model& model) { return model.input.height > 32 ? 1000 : 10; }
+
 Initialization pytorch_initialization(const config::ModelConfig&) { return {}; }
 
 graph::Shape input_shape(const config::ModelConfig& config) {
@@ -114,6 +116,7 @@ graph::Graph build_model(const config::ModelConfig& config, std::int64_t num_cla
     return build_from_file(config, config.num_classes.value_or(num_classes));
   }
   const Model& model = models().get(config.name);
+  static_cast<void>(input_shape(config));  // refuses an image size that the network does not read
   for (const Option& option : kOptions) {
     const std::string value = option.get(config);
     if (!value.empty()) check_option(model, option.key, value);

@@ -36,6 +36,9 @@ struct Model {
 
 const Registry<Model>& models();
 
+// The classes of the data sets that the network is for: 10 (CIFAR-10) or 1000 (ImageNet).
+std::int64_t usual_classes(const Model& model);
+
 // Model::initialization of a network whose source leaves everything as PyTorch makes it.
 Initialization pytorch_initialization(const config::ModelConfig& config);
 

@@ -6,8 +6,8 @@
 
 using bitsweep::test::run_bitsweep;
 
-TEST_CASE("docs/cli.md and docs/config.md are what the code says", "[cli]") {
-  for (const std::string page : {"cli", "config"}) {
+TEST_CASE("docs/cli.md, docs/config.md and docs/models.md are what the code says", "[cli]") {
+  for (const std::string page : {"cli", "config", "models"}) {
     const auto outcome = run_bitsweep({"docs", page}, SOURCE_FOLDER);
     REQUIRE(outcome.exit_code == 0);
     INFO("bitsweep docs " << page << " > docs/" << page << ".md makes it again");

@@ -334,11 +334,19 @@ TEST_CASE("quantizers stand on inputs, layers, norms, sums and pools alike") {
 }
 
 TEST_CASE("whole networks equal autograd") {
-  const std::string name = GENERATE("resnet20 A", "resnet20 B", "toynet");
-  CAPTURE(name);
+  struct Row {
+    const char* name;
+    const char* shortcut;
+    std::optional<std::int64_t> image_size;
+  };
+  const Row row =
+      GENERATE(Row{"resnet20", "A", {}}, Row{"resnet20", "B", {}}, Row{"toynet", "", {}},
+               Row{"mobilenetv2_cifar", "", {}}, Row{"resnet8", "", {}}, Row{"resnet18", "", 64});
+  CAPTURE(row.name, row.shortcut);
   config::ModelConfig config;
-  config.name = name == "toynet" ? "toynet" : "resnet20";
-  if (name != "toynet") config.shortcut = name.substr(9);
+  config.name = row.name;
+  config.shortcut = row.shortcut;
+  config.image_size = row.image_size;
   check_against_autograd(models::build_model(config, 10), {},
                          {.batch = 2, .tolerance = 1e-2, .measure = Measure::norm});
 }

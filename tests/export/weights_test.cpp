@@ -207,7 +207,8 @@ TEST_CASE("name maps are chosen by what the names look like") {
         "data_parallel");
   CHECK(choose_name_map(std::vector<std::string>{"module.a.weight", "b.bias"}).name() == "plain");
   CHECK(choose_name_map(std::vector<std::string>{"a/kernel", "a/bias"}).name() == "keras");
-  CHECK(choose_name_map(std::vector<std::string>{"fire4/squeeze1x1.weight"}).name() == "plain");
+  CHECK(choose_name_map(std::vector<std::string>{"fire4/squeeze1x1.weight"}).name() ==
+        "squeezenet_caffe");
   CHECK(choose_name_map(std::vector<std::string>{"dw/depthwise_kernel"})
             .translate("dw/depthwise_kernel")
             ->name == "dw.weight");

@@ -303,16 +303,25 @@ TEST_CASE("max-pool outputs are 8 bits per tensor, vectors always per tensor") {
   CHECK(plan.find(Place::output, "squeeze") == nullptr);
 }
 
-TEST_CASE("logits that no layer gives are quantized where the network ends") {
+TEST_CASE("logits are the last layer's where activations and averages follow, else the output") {
   graph::Graph g("convolutional");
   auto x = g.add_input("input", {3, 8, 8});
   x = g.add("conv1", graph::Convolution{.in_channels = 3, .out_channels = 4}, {x});
   x = g.add("conv10", graph::Convolution{.in_channels = 4, .out_channels = 5}, {x});
-  g.add("pool", graph::GlobalAveragePool{}, {x});
+  x = g.add("relu", graph::Activation{}, {x});
+  x = g.add("pool", graph::GlobalAveragePool{}, {x});
   const Plan plan(aciq(4, 4), g);
-  CHECK(plan.output("pool").bits == 8);
-  CHECK(plan.output("pool").range == RangeRule::batch_extreme);
-  CHECK(plan.output("conv10").bits == 4);
+  CHECK(plan.output("conv10").bits == 8);
+  CHECK(plan.output("conv10").range == RangeRule::batch_extreme);
+  CHECK_FALSE(plan.output("conv10").half_range);
+  CHECK(plan.find(Place::output, "pool") == nullptr);
+
+  g.add("sum", graph::Add{}, {x, x});
+  const Plan sum(aciq(4, 4), g);
+  CHECK(sum.output("sum").bits == 8);
+  CHECK(sum.output("sum").range == RangeRule::batch_extreme);
+  CHECK(sum.output("conv10").bits == 4);
+  CHECK(sum.output("conv10").half_range);
 }
 
 TEST_CASE("with batch norms kept, quantizers stand behind them") {

@@ -311,6 +311,7 @@ TEST_CASE("the sweeps and recipes of the repository plan, with no lint but those
                            Row{"sweeps/cifar10/own_weights.toml", 3, "one_seed"},
                            Row{"sweeps/cifar10/finetune_w4a4.toml", 5, ""},
                            Row{"experiments/cifar10/resnet20_ptq.toml", 1, ""},
+                           Row{"experiments/cifar10/resnet8_full_precision.toml", 1, ""},
                            Row{"experiments/cifar10/resnet20_a_full_precision.toml", 1, "one_seed"},
                            Row{"experiments/cifar10/resnet20_b_full_precision.toml", 1, "one_seed"},
                            Row{"experiments/cifar10/toynet_full_precision.toml", 1, "one_seed"},
