@@ -20,13 +20,41 @@ void print_error(const std::string& message) {
   std::fprintf(stderr, "bitsweep: %s\n", message.c_str());
 }
 
-// "unknown command 'pln'; known: … (did you mean 'plan'?)", or CLI11's own sentence.
-std::string usage_message(const CLI::App& app, int argc, char** argv, const CLI::ParseError& error) {
-  if (argc > 1 && argv[1][0] != '-' && commands().find(argv[1]) == nullptr) {
-    return unknown_name_message("command", argv[1], commands().names());
+// The deepest command that the arguments reached.
+struct Reached {
+  const CLI::App* app = nullptr;
+  std::string command;  // " db import"
+  int depth = 0;
+};
+
+Reached reached(const CLI::App& app) {
+  Reached out{&app, "", 0};
+  while (!out.app->get_subcommands().empty()) {
+    out.app = out.app->get_subcommands().front();
+    out.command += " " + out.app->get_name();
+    ++out.depth;
   }
-  std::string command;
-  for (const CLI::App* sub : app.get_subcommands()) command = " " + sub->get_name();
+  return out;
+}
+
+std::vector<std::string> subcommands_of(const CLI::App& app) {
+  std::vector<std::string> out;
+  for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) {
+    out.push_back(sub->get_name());
+  }
+  return out;
+}
+
+// "unknown command 'pln'; known: … (did you mean 'plan'?)", or CLI11's own sentence.
+std::string usage_message(const CLI::App& app, int argc, char** argv,
+                          const CLI::ParseError& error) {
+  const Reached at = reached(app);
+  const char* next = at.depth + 1 < argc ? argv[at.depth + 1] : "-";
+  const std::vector<std::string> subcommands = subcommands_of(*at.app);
+  if (!subcommands.empty() && next[0] != '-') {
+    const std::string what = at.depth == 0 ? "command" : "subcommand of" + at.command;
+    return unknown_name_message(what, next, subcommands);
+  }
   std::string message = error.what();
   // An unknown option: name the nearest one of the command at hand.
   const std::string_view expected = "The following argument was not expected: ";
@@ -36,8 +64,7 @@ std::string usage_message(const CLI::App& app, int argc, char** argv, const CLI:
     const std::string rest = message.substr(head.size());
     const std::string word = rest.substr(0, rest.find(' '));
     std::vector<std::string> known;
-    const CLI::App* at = app.get_subcommands().empty() ? &app : app.get_subcommands().front();
-    for (const CLI::Option* option : at->get_options()) {
+    for (const CLI::Option* option : at.app->get_options()) {
       for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
     }
     message = fmt::format("unexpected argument '{}'", word);
@@ -45,11 +72,12 @@ std::string usage_message(const CLI::App& app, int argc, char** argv, const CLI:
       message += fmt::format(" (did you mean '{}'?)", *near);
     }
   }
-  return fmt::format("{}; see 'bitsweep{} --help'", message, command);
+  return fmt::format("{}; see 'bitsweep{} --help'", message, at.command);
 }
 
 int run(int argc, char** argv) {
-  CLI::App app("bitsweep: sweeps of low-bit convolutional networks, measured beside published results");
+  CLI::App app(
+      "bitsweep: sweeps of low-bit convolutional networks, measured beside published results");
   app.name("bitsweep");
   wrap_help(app);
   app.require_subcommand(1);

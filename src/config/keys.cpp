@@ -99,10 +99,13 @@ void add_data(std::vector<Key>& keys) {
                   .role = Role::nothing});
   keys.push_back(count_key(
       "data.train_images", {},
-      fmt::format("{} or {} and quant.calibration.source == \"train\"", kTrains, kCalibrated),
+      fmt::format("{} or eval.split == \"validation\" or {} and quant.calibration.source == "
+                  "\"train\"",
+                  kTrains, kCalibrated),
       "training images; unset: all"));
   keys.push_back(count_key("data.test_images", {}, "", "test images; unset: all"));
-  keys.push_back(count_key("data.validation_images", {}, kTrains,
+  keys.push_back(count_key("data.validation_images", {},
+                           fmt::format("{} or eval.split == \"validation\"", kTrains),
                            "training images held back for validation; unset: none"));
   keys.push_back({.name = "data.subset",
                   .type = Type::word,
@@ -369,6 +372,14 @@ void add_eval(std::vector<Key>& keys) {
                   .fallback = false,
                   .doc = "evaluation batches drawn by the seed instead of in file order",
                   .used_when = kDynamic});
+  keys.push_back({.name = "eval.split",
+                  .type = Type::word,
+                  .fallback = "test",
+                  .doc =
+                      "what is evaluated on: the test images, or `data.validation_images` of the "
+                      "training images, for decisions that must not see the test set",
+                  .words = {"test", "validation"},
+                  .used_when = "kind == \"ptq\""});
   keys.push_back({.name = "eval.modes",
                   .type = Type::text,
                   .doc = "the precisions that document 000 evaluates",
@@ -416,6 +427,7 @@ std::vector<Key> key_rows() {
   add_quant(keys);
   add_sites(keys);
   add_dorefa_pact_keys(keys);
+  add_refinement_keys(keys);
   add_calibration(keys);
   add_eval(keys);
   add_budget(keys);

@@ -14,6 +14,7 @@ std::vector<Key> key_rows();
 // The rows of one part of the table, for key_rows().
 void add_train_keys(std::vector<Key>& keys);
 void add_dorefa_pact_keys(std::vector<Key>& keys);
+void add_refinement_keys(std::vector<Key>& keys);
 
 inline constexpr double kMaxCount = 9007199254740992.0;  // 2^53: exact as a real, too
 inline constexpr const char* kTrains = "kind == \"train\"";

@@ -174,7 +174,25 @@ QuantConfig read_quant(const Reader& in) {
   if (out.scheme == "dorefa_pact") out.dorefa_pact = read_dorefa_pact(in);
   out.calibration = read_calibration(in);
   out.fold_batch_norm = in.flag("quant.fold_batch_norm");
+  out.cross_layer_equalization = in.flag("quant.cross_layer_equalization");
+  out.batch_norm_reestimation = in.flag("quant.batch_norm_reestimation");
+  out.adaptive_rounding = in.flag("quant.weight.adaptive_rounding");
+  out.adaptive_rounding_steps = in.integer("quant.weight.adaptive_rounding_steps");
   out.layers = in.settings().layers;
+  return out;
+}
+
+EvalConfig read_eval(const Reader& in, const TrialConfig& trial) {
+  EvalConfig out{in.integer("eval.batch_size"), in.flag("eval.shuffle"),
+                 in.choice<EvalSplit>("eval.split", {{"test", EvalSplit::test},
+                                                     {"validation", EvalSplit::validation}})};
+  if (trial.kind != TrialKind::ptq) out.split = EvalSplit::test;
+  if (out.split == EvalSplit::validation && !trial.data.validation_images) {
+    throw ConfigError(
+        fmt::format("{}: eval.split = \"validation\" needs data.validation_images, the number of "
+                    "training images to evaluate on",
+                    in.settings().place_of("eval.split")));
+  }
   return out;
 }
 
@@ -232,7 +250,7 @@ TrialConfig to_trial(const Settings& settings) {
   check_preset(in.settings(), out.model.name);
   out.data = read_data(in);
   out.quant = read_quant(in);
-  out.eval = {in.integer("eval.batch_size"), in.flag("eval.shuffle")};
+  out.eval = read_eval(in, out);
   if (out.kind == TrialKind::train) {
     if (!out.model.file.empty()) {
       throw ConfigError(

@@ -22,6 +22,7 @@ enum class Statistics { calibrated, dynamic };
 enum class ClippingConstants { exact, two_decimals };  // the optimum, or as published in 2019
 enum class ZeroBits { mean, lower_end };               // what a channel of 0 bits becomes
 enum class Precision { fp32, bf16 };
+enum class EvalSplit { test, validation };
 
 struct ModelConfig {
   std::string name;      // registry word (models); "" where `file` is set
@@ -138,12 +139,18 @@ struct QuantConfig {
   CalibrationConfig calibration;
   DorefaPactConfig dorefa_pact;
   bool fold_batch_norm = true;
+  // Beyond document 004 (aciq): quant/equalization.h, ptq/refinement.h.
+  bool cross_layer_equalization = false;
+  bool batch_norm_reestimation = false;
+  bool adaptive_rounding = false;  // quant.weight.adaptive_rounding
+  std::int64_t adaptive_rounding_steps = 1000;
   std::vector<LayerRule> layers;
 };
 
 struct EvalConfig {
   std::int64_t batch_size = 500;
   bool shuffle = false;
+  EvalSplit split = EvalSplit::test;  // of kind ptq
 };
 
 // `kind = "train"`. Epochs are counted from 0; a step is one

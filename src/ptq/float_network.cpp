@@ -9,6 +9,7 @@
 #include "graph/passes.h"
 #include "models/model.h"
 #include "models/onnx_network.h"
+#include "quant/equalization.h"
 #include "quant/scheme.h"
 
 namespace bitsweep::ptq {
@@ -28,7 +29,8 @@ std::shared_ptr<const FloatNetwork> FloatNetworks::get(const config::TrialConfig
   const graph::Graph network = models::build_model(config.model, dataset.num_classes());
   graph::Folding folding = quant::apply_passes(network, config.quant);
   const bool folded = folding.graph.nodes().size() != network.nodes().size();
-  Key key{sha256_file(file), config.model, dataset.num_classes(), folded};
+  Key key{sha256_file(file), config.model, dataset.num_classes(), folded,
+          config.quant.cross_layer_equalization};
   key.model.weights.clear();
   const auto found = std::ranges::find(kept_, key, &Entry::key);
   if (found != kept_.end()) return found->network;
@@ -36,6 +38,7 @@ std::shared_ptr<const FloatNetwork> FloatNetworks::get(const config::TrialConfig
   const graph::Parameters loaded =
       own_weights ? models::read_onnx(file).weights : exporting::load_weights(file, network);
   graph::Parameters weights = graph::fold_parameters(folding, network, loaded);
+  if (config.quant.cross_layer_equalization) quant::equalize(folding.graph, weights);
   auto made = std::make_shared<const FloatNetwork>(
       FloatNetwork{std::move(folding.graph), std::move(weights), key.weights_sha256,
                    graph::count(network).total});

@@ -35,6 +35,7 @@ class FloatNetworks {
     config::ModelConfig model;  // its weights left out
     std::int64_t classes = 0;
     bool folded = false;
+    bool equalized = false;
     friend bool operator==(const Key&, const Key&) = default;
   };
   struct Entry {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/stopwatch.h"
+#include "ptq/refinement.h"
 #include "quant/scheme.h"
 
 namespace bitsweep::ptq {
@@ -34,6 +35,9 @@ graph::Parameters quantized_parameters(const Prepared& prepared) {
     if (prepared.weights[i] == nullptr) continue;
     const std::string name = weight_name(prepared.graph(), prepared.sites.sites[i]);
     std::ranges::copy(prepared.weights[i]->values, out.values(name).begin());
+    if (prepared.weights[i]->bias.empty()) continue;
+    const std::string bias = prepared.graph().node(prepared.sites.sites[i].node).name + ".bias";
+    std::ranges::copy(prepared.weights[i]->bias, out.values(bias).begin());
   }
   return out;
 }
@@ -97,6 +101,9 @@ Prepared Preparer::prepare(const config::TrialConfig& config, const OnProgress& 
   }
   for (std::size_t i = 0; i < sites.size(); ++i) {
     if (out.weights[i] != nullptr) out.quantizers[i] = out.weights[i]->quantizer;
+  }
+  if (refines(config.quant)) {
+    refine(config, calibration_images(config, dataset, images_), device_, out);
   }
   return out;
 }

@@ -25,6 +25,7 @@ namespace bitsweep::ptq {
 struct QuantizedWeight {
   Quantizer quantizer;
   std::vector<float> values;  // corrected where the site says so
+  std::vector<float> bias{};  // of its layer, in place of the network's own; empty: that one
 };
 
 struct Prepared {
@@ -54,7 +55,7 @@ graph::Counts count_with(const Prepared& prepared, std::span<const Quantizer> qu
 // Prepares configurations, and keeps what the next one may need.
 class Preparer {
  public:
-  explicit Preparer(at::Device device) : calibrator_(device) {}
+  explicit Preparer(at::Device device) : device_(device), calibrator_(device) {}
 
   // config.model.weights is a file here; `progress` is told of calibration images. Throws
   // ConfigError for what the network or the data cannot have, DataError for missing or damaged
@@ -73,6 +74,7 @@ class Preparer {
     std::weak_ptr<const QuantizedWeight> weight;
   };
 
+  at::Device device_;
   data::ImageCache images_;
   FloatNetworks networks_;
   Calibrator calibrator_;

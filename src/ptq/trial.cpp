@@ -5,6 +5,7 @@
 #include "core/stopwatch.h"
 #include "data/order.h"
 #include "exec/inference.h"
+#include "ptq/evaluation_images.h"
 
 namespace bitsweep::ptq {
 namespace {
@@ -39,8 +40,7 @@ Outcome Session::run(const config::TrialConfig& config, const Listener& listener
   out.prepared = prepare(config, listener);
   OutputQuantizers outputs = output_quantizers(out.prepared);
 
-  const auto test = preparer_.images().get(
-      dataset, data::selection_of(config.data, data::Split::test), config.data.root);
+  const auto test = evaluation_images(config, dataset, preparer_.images());
   const std::vector<std::int64_t> positions =
       config.eval.shuffle
           ? data::drawn_order(test->count(), config.seed, data::OrderStream::evaluation)

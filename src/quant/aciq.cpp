@@ -40,6 +40,7 @@ class Planner {
     check_allocation("quant.weight", quant_.weight);
     check_allocation("quant.activation", quant_.activation);
     check_correction();
+    check_refinement();
     for (const LayerSettings& layer : layers_) {
       add_weight(layer);
       add_layer_output(layer);
@@ -192,6 +193,26 @@ class Planner {
     if (wanted && quant_.calibration.statistics == config::Statistics::dynamic) {
       throw ConfigError(
           "quant.activation.bias_correction needs quant.calibration.statistics = \"calibrated\"");
+    }
+  }
+
+  // What calibration images improve (ptq/refinement.h).
+  void check_refinement() const {
+    const auto need = [](bool met, const char* key, const char* what) {
+      if (!met) throw ConfigError(fmt::format("{} needs {}", key, what));
+    };
+    const bool calibrated = quant_.calibration.statistics == config::Statistics::calibrated;
+    const char* const kCalibrated = "quant.calibration.statistics = \"calibrated\"";
+    if (quant_.batch_norm_reestimation) {
+      need(calibrated, "quant.batch_norm_reestimation", kCalibrated);
+      need(quant_.fold_batch_norm, "quant.batch_norm_reestimation", "quant.fold_batch_norm = true");
+    }
+    if (!quant_.adaptive_rounding) return;
+    need(calibrated, "quant.weight.adaptive_rounding", kCalibrated);
+    for (const LayerSettings& layer : layers_) {
+      const std::string& grid = layer.weight.quantizer;
+      need(grid == "affine" || grid == "symmetric", "quant.weight.adaptive_rounding",
+           "quant.weight.quantizer \"affine\" or \"symmetric\" for every layer");
     }
   }
 

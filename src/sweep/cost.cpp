@@ -15,6 +15,10 @@ double operations(const PlannedTrial& trial) {
 }  // namespace
 
 std::int64_t image_passes(const config::TrialConfig& trial, const ImagesRead& read) {
+  if (trial.eval.split == config::EvalSplit::validation) {
+    return *trial.data.validation_images +
+           (config::calibrates(trial) ? trial.quant.calibration.images : 0);
+  }
   if (trial.kind != config::TrialKind::train) return read.train + read.test;
   const config::TrainConfig& train = trial.train;
   std::int64_t trained = train.epochs * read.train;

@@ -84,9 +84,10 @@ ImagesRead images_read(const data::Dataset& dataset, const config::TrialConfig& 
     return asked && !is_whole ? std::min(*asked, split.images()) : split.images();
   };
   ImagesRead out;
-  out.test = limit(trial.data.test_images, dataset.test);
+  const bool validates = trial.eval.split == config::EvalSplit::validation;
+  if (!validates) out.test = limit(trial.data.test_images, dataset.test);
   const config::CalibrationConfig& calibration = trial.quant.calibration;
-  if (trial.kind == config::TrialKind::train) {
+  if (trial.kind == config::TrialKind::train || validates) {
     out.train = limit(trial.data.train_images, dataset.train);
   } else if (config::calibrates(trial) && calibration.source == "train") {
     // Drawn at random they may lie anywhere among the training images.

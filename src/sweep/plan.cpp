@@ -224,7 +224,8 @@ class Planner {
     };
     check("data.train_images", trial.data.train_images.value_or(0), dataset.train.images());
     check("data.test_images", trial.data.test_images.value_or(0), dataset.test.images());
-    if (trial.kind == config::TrialKind::train) {
+    if (trial.kind == config::TrialKind::train ||
+        trial.eval.split == config::EvalSplit::validation) {
       const std::int64_t there = trial.data.train_images.value_or(dataset.train.images());
       if (trial.data.validation_images.value_or(0) >= there) {
         throw ConfigError(

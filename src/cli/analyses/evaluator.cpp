@@ -67,6 +67,13 @@ Evaluator::Evaluator(const AnalysisOptions& options, const std::string& word)
       sweep::load_plan(options.file, options.assignments, options.without, context_of(store));
   note_lints(loaded.plan);
   recipe_ = only_trial(std::move(loaded.plan), options.file);
+  const bool decides = word == "recovery" || word == "search";
+  if (decides && config::format_bare(recipe_.settings.get("eval.split")) == "test") {
+    lints_.push_back(
+        "decides on test images; eval.split = \"validation\" with data.validation_images = N "
+        "decides on training images [decided_on_test]");
+    spdlog::warn("{}", lints_.back());
+  }
   sweep_.path = loaded.sweep.path;
   sweep_.name = fmt::format("{}-{}", loaded.sweep.name, word);
   // What decides the points: an edited recipe is another sweep text, and forgets the old ones.
