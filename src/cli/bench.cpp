@@ -59,8 +59,8 @@ void register_bench(Registry<Command>& registry) {
   registry.add({"bench", "Measure kernels and evaluations against their peers in one run",
                 [](CLI::App& app) {
                   auto options = std::make_shared<Options>();
-                  app.add_option("what", options->which, "kernels, ptq, train (default: all)")
-                      ->check(CLI::IsMember({"kernels", "ptq", "train", "all"}));
+                  app.add_option("what", options->which, "kernels, ptq, shared, train (default: all)")
+                      ->check(CLI::IsMember({"kernels", "ptq", "shared", "train", "all"}));
                   app.add_option("--threads", options->threads, "Threads of each measurement")
                       ->check(CLI::Range(1, 1024))
                       ->capture_default_str();

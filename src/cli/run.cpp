@@ -21,6 +21,16 @@ void print_tally(const RunTally& tally, double seconds, const std::string& datab
              tally.skipped, tally.cached, format_duration(seconds), database);
 }
 
+// What shared evaluations saved and held.
+void print_shared(const run::SharedSummary& shared, const Options& options) {
+  if (shared.trials == 0) return;
+  fmt::print(
+      stderr, "shared: {} trials in {} {}, {} of {} node evaluations a batch, peak {} of {}\n",
+      shared.trials, shared.evaluations, shared.evaluations == 1 ? "evaluation" : "evaluations",
+      format_count(shared.nodes_computed), format_count(shared.nodes_alone),
+      format_bytes(static_cast<std::uint64_t>(shared.peak_bytes)), options.cache_memory);
+}
+
 ExitCode execute(const Options& options) {
   const auto start = std::chrono::steady_clock::now();
   const auto seconds = [&] {
@@ -47,6 +57,7 @@ ExitCode execute(const Options& options) {
     spdlog::info("attempt {} ended with its run; recorded from its folder", attempt.substr(0, 16));
   }
   const RunTally tally = run_plan(loaded, options, slots, store);
+  print_shared(tally.shared, options);
   print_tally(tally, seconds(), options.database);
   return tally.exit_code();
 }
@@ -66,6 +77,9 @@ void register_run(Registry<Command>& registry) {
              "after\nSIGINT; after SIGTERM 75 where a trial can go on from its checkpoint "
              "(\"run me\nagain\"), else 143. Where a stage fails, the trials that need its "
              "weights are\nskipped.\n"
+             "Trials that share an evaluation (at most 32) have the sum of their time limits.\n"
+             "Where their worker dies, runs out of memory or of time, the unfinished ones are\n"
+             "tried again, each alone, beyond their --retries.\n"
              "Examples:\n  bitsweep run sweeps/quickstart.toml\n"
              "  bitsweep run sweeps/quickstart.toml quant.activation.bits=3..8 -j 2");
          return std::function<ExitCode()>([options] { return execute(*options); });

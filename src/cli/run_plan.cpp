@@ -37,6 +37,7 @@ run::Task make_task(const sweep::PlannedTrial& trial, const run::Decision& decis
   const auto* retries = trial.settings.get("budget.retries").as<std::int64_t>();
   task.retries = retries != nullptr ? static_cast<int>(*retries) : 1;
   if (options.retries >= 0) task.retries = options.retries;
+  task.evaluation = run::evaluation_of(task);
   return task;
 }
 
@@ -52,6 +53,9 @@ run::RunSummary run_tasks(const std::string& plan_name, const std::vector<run::T
   supervisor.slots = slots;
   if (supervisor.slots.size() > tasks.size()) supervisor.slots.resize(tasks.size());
   supervisor.fail_fast = options.fail_fast;
+  supervisor.share = options.share;
+  supervisor.cache_bytes =
+      static_cast<std::int64_t>(parse_bytes(options.cache_memory, "--cache-memory"));
   progress.line(fmt::format("{}: {} to run, {} done, on {} {}", plan_name, tasks.size(), cached,
                             supervisor.slots.size(),
                             supervisor.slots.size() == 1 ? "worker" : "workers"));
@@ -76,10 +80,18 @@ void add_run_options(CLI::App& app, RunOptions& options) {
                  "Longest time of a trial, \"90s\", \"2h\" (default: "
                  "budget.trial_timeout)");
   app.add_flag("--fail-fast", options.fail_fast, "Start nothing more after the first failure");
+  app.add_flag("!--no-share", options.share,
+               "Evaluate every trial alone (default: post-training trials of one network, its "
+               "images and batches share an evaluation; same results)");
+  app.add_option("--cache-memory", options.cache_memory,
+                 "What a shared evaluation may hold of outputs for later use; with less, some "
+                 "are computed again")
+      ->capture_default_str();
 }
 
 std::vector<run::Slot> slots_of(const RunOptions& options) {
   if (!options.timeout.empty()) parse_duration_s(options.timeout, "--timeout");
+  parse_bytes(options.cache_memory, "--cache-memory");
   return choose_slots(options.device, options.jobs, options.threads);
 }
 
@@ -149,6 +161,7 @@ RunTally run_plan(const sweep::LoadedPlan& loaded, const RunOptions& options,
   tally.cached += summary.cached;
   tally.resumable = summary.resumable;
   tally.signal = summary.signal;
+  tally.shared = summary.shared;
   return tally;
 }
 

@@ -20,12 +20,14 @@ struct RunOptions : PlanOptions {
   int retries = -1;  // as the sweep says
   std::string timeout;
   bool fail_fast = false;
+  bool share = true;
+  std::string cache_memory = "2GiB";
   std::string command = "bitsweep run";  // before the file, for the record
 };
 
 void add_run_options(CLI::App& app, RunOptions& options);
 
-// Throws ConfigError or EnvironmentError for slots and times that cannot be had.
+// Throws ConfigError or EnvironmentError for slots, times and sizes that cannot be had.
 std::vector<run::Slot> slots_of(const RunOptions& options);
 
 // What a person typed: "bitsweep run sweeps/x.toml quant.weight.bits=4".
@@ -42,6 +44,7 @@ struct RunTally {
   int cached = 0;
   int resumable = 0;  // preempted with a checkpoint to go on from
   int signal = 0;     // SIGINT or SIGTERM that ended the run, or 0
+  run::SharedSummary shared;
 
   ExitCode exit_code() const;
 };

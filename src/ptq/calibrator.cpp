@@ -28,10 +28,11 @@ std::vector<NodeId> observed_outputs(const quant::SitePlan& plan) {
   return out;
 }
 
-// What the output quantizers of a plan read of their statistics, the most of any.
+// Extremes, where the output quantizers of a plan read nothing else; or everything, which any other
+// plan can use, too.
 Detail most_detail(const quant::SitePlan& plan) {
   const bool any = std::ranges::any_of(plan.sites, [](const QuantizerSite& site) {
-    return site.place == Place::output && detail_for(site) == Detail::moments;
+    return site.place == Place::output && detail_for(site) != Detail::extremes;
   });
   return any ? Detail::moments : Detail::extremes;
 }

@@ -1,9 +1,9 @@
-// Images through a network: calibration statistics, and evaluation with quantized activations.
+// Images through a network, batch by batch, and the statistics that calibration collects on the
+// way.
 #pragma once
 
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -46,35 +46,15 @@ std::vector<std::vector<quant::ActivationSums>> collect_sums(const exec::Inferen
                                                              std::int64_t batch_size,
                                                              const OnProgress& progress);
 
-// Quantizes outputs as they are computed (exec::OutputHook).
-class OutputQuantizers {
- public:
-  explicit OutputQuantizers(const graph::Graph& graph);
-
-  // On these grids, always (calibrated) …
-  void fix(graph::NodeId node, Quantizer quantizer);
-  // … or on grids from every batch's own statistics (dynamic).
-  void follow(const quant::QuantizerSite& site);
-
-  void operator()(graph::NodeId node, at::Tensor& value);
-
-  // What `node` was quantized on first; nullptr where it was not.
-  const Quantizer* first(graph::NodeId node) const;
-
- private:
-  struct Entry {
-    std::optional<Quantizer> quantizer;
-    std::optional<quant::QuantizerSite> dynamic;
-  };
-  const graph::Graph& graph_;
-  std::vector<Entry> entries_;  // by node
-};
-
 // logits of the image at `position` of sequence.images.
 using OnLogits = std::function<void(std::int64_t position, std::span<const float> logits)>;
 
+// images: [positions, channels, height, width] float32 contiguous on the device asked for.
+using OnBatch =
+    std::function<void(std::span<const std::int64_t> positions, const at::Tensor& images)>;
+
 // Feeds the whole sequence, `step` images at a time; the last step may be smaller.
-void evaluate(const exec::Inference& network, const ImageSequence& sequence, std::int64_t step,
-              const exec::OutputHook& hook, const OnLogits& on_logits, const OnProgress& progress);
+void for_each_batch(const ImageSequence& sequence, std::int64_t step, at::Device device,
+                    const OnBatch& run, const OnProgress& progress);
 
 }  // namespace bitsweep::ptq

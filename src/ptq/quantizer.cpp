@@ -46,7 +46,20 @@ std::vector<Statistics> weight_statistics(const QuantizerSite& site, std::span<c
   return out;
 }
 
+// Of structs without padding.
+template <class T>
+bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
+  return a.size() == b.size() &&
+         (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
+}
+
 }  // namespace
+
+bool operator==(const Quantizer& a, const Quantizer& b) {
+  return a.bits == b.bits && same_bits(a.ranges, b.ranges) && same_bits(a.grids, b.grids) &&
+         a.rounding == b.rounding && same_bits(a.corrections, b.corrections) &&
+         same_bits(a.positive_shifts, b.positive_shifts);
+}
 
 void Quantizer::apply(float* x, const ChannelLayout& layout) const {
   kernels::fake_quantize_cpu(x, x, nullptr, fit(layout, grids.size()), grids.data(), rounding);
@@ -94,7 +107,9 @@ Quantizer weight_quantizer(const QuantizerSite& site, std::span<const float> wei
 }
 
 Detail detail_for(const QuantizerSite& site) {
-  return quant::needs_moments(site) ? Detail::moments : Detail::extremes;
+  if (!quant::needs_moments(site)) return Detail::extremes;
+  return site.granularity == Granularity::channel ? Detail::channel_moments
+                                                  : Detail::tensor_moments;
 }
 
 Quantizer activation_quantizer(const QuantizerSite& site, const TensorStatistics& statistics) {

@@ -26,6 +26,9 @@ struct Quantizer : quant::Grids {
   // The same for [batch, channels, height, width] float32 contiguous on any device, with
   // positive_shifts.
   void apply(at::Tensor& x) const;
+  // Whether they do the same to every tensor, bit for bit: all fields are compared, as bits.
+  friend bool operator==(const Quantizer& a, const Quantizer& b);
+
   // Integer codes of x; layout as above.
   void codes(const float* x, std::int32_t* out, const kernels::ChannelLayout& layout) const;
 

@@ -64,15 +64,18 @@ void add_extremes(std::span<const MinMax> rows, const std::string& what, TensorS
   for (std::size_t c = 0; c < by_channel.size(); ++c) set_extremes(out.channels[c], by_channel[c]);
 }
 
-void add_moments(const at::Tensor& value, TensorStatistics& out) {
-  const at::Tensor x = value.cpu();
-  const ChannelLayout layout{x.size(0), x.size(1), x.size(2) * x.size(3)};
+// x: in host memory.
+void add_channel_moments(const at::Tensor& x, TensorStatistics& out) {
   std::vector<kernels::Moments> moments(out.channels.size());
-  kernels::moments_cpu(x.const_data_ptr<float>(), layout, moments.data());
-  for (std::size_t c = 0; c < moments.size(); ++c) set_moments(out.channels[c], moments[c]);
-  kernels::moments_cpu(x.const_data_ptr<float>(), kernels::whole_tensor(layout.size()),
+  kernels::moments_cpu(x.const_data_ptr<float>(), {x.size(0), x.size(1), x.size(2) * x.size(3)},
                        moments.data());
-  set_moments(out.tensor, moments.front());
+  for (std::size_t c = 0; c < moments.size(); ++c) set_moments(out.channels[c], moments[c]);
+}
+
+void add_tensor_moments(const at::Tensor& x, TensorStatistics& out) {
+  kernels::Moments moments;
+  kernels::moments_cpu(x.const_data_ptr<float>(), kernels::whole_tensor(x.numel()), &moments);
+  set_moments(out.tensor, moments);
 }
 
 // out.field = fold(out.field, batch.field) for every field; extremes by their own folds.
@@ -104,7 +107,10 @@ TensorStatistics statistics(const at::Tensor& value, Detail detail, const std::s
   TensorStatistics out;
   out.channels.resize(static_cast<std::size_t>(value.size(1)));
   add_extremes(row_extremes(value), what, out);
-  if (detail == Detail::moments) add_moments(value, out);
+  if (detail == Detail::extremes) return out;
+  const at::Tensor on_host = value.cpu();
+  if (detail != Detail::tensor_moments) add_channel_moments(on_host, out);
+  if (detail != Detail::channel_moments) add_tensor_moments(on_host, out);
   return out;
 }
 

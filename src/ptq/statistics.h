@@ -32,9 +32,12 @@ struct Diverged : Error {
 
 void set_moments(Statistics& statistics, const kernels::Moments& moments);
 
+// How much of them is computed; the rest stays 0.
 enum class Detail {
-  extremes,  // min, max, sample_min, sample_max; the rest stays 0
-  moments,   // all
+  extremes,         // min, max, sample_min, sample_max
+  tensor_moments,   // also mean, std and b of the tensor
+  channel_moments,  // also mean, std and b of the channels, each in a stretch that caches hold
+  moments,          // all
 };
 
 // value: [samples, channels, height, width] float32 contiguous, not empty, on any device. Throws

@@ -1,32 +1,47 @@
 #include "ptq/trial.h"
 
+#include <algorithm>
+#include <deque>
+#include <memory>
+#include <optional>
 #include <utility>
 
 #include "core/stopwatch.h"
 #include "data/order.h"
-#include "exec/inference.h"
 #include "ptq/evaluation_images.h"
 
 namespace bitsweep::ptq {
 namespace {
 
-using quant::Place;
+// The images of an evaluation, batch by batch.
+struct Feed {
+  std::shared_ptr<const data::Images> images;
+  std::vector<std::int64_t> positions;
+  config::NormalizeConfig normalize;
+  std::int64_t batch_size = 0;
+  friend bool operator==(const Feed&, const Feed&) = default;
+};
 
-OutputQuantizers output_quantizers(const Prepared& prepared) {
-  OutputQuantizers out(prepared.graph());
-  for (std::size_t i = 0; i < prepared.sites.sites.size(); ++i) {
-    const quant::QuantizerSite& site = prepared.sites.sites[i];
-    if (site.place != Place::output) continue;
-    if (prepared.dynamic) {
-      out.follow(site);
-    } else {
-      out.fix(site.node, prepared.quantizers[i]);
-    }
-  }
+Feed feed_of(const config::TrialConfig& config, data::ImageCache& cache) {
+  const data::Dataset& dataset = data::datasets().get(config.data.name);
+  Feed out;
+  out.images = evaluation_images(config, dataset, cache);
+  out.positions = config.eval.shuffle ? data::drawn_order(out.images->count(), config.seed,
+                                                          data::OrderStream::evaluation)
+                                      : data::file_order(out.images->count());
+  out.normalize = config.data.normalize;
+  out.batch_size = config.eval.batch_size;
   return out;
 }
 
 }  // namespace
+
+// A trial of a group that is ready to be evaluated.
+struct Session::Running {
+  const Request* request = nullptr;
+  Feed feed;
+  Outcome outcome;
+};
 
 Prepared Session::prepare(const config::TrialConfig& config, const Listener& listener) {
   return preparer_.prepare(config, [&](std::int64_t done) {
@@ -35,39 +50,92 @@ Prepared Session::prepare(const config::TrialConfig& config, const Listener& lis
 }
 
 Outcome Session::run(const config::TrialConfig& config, const Listener& listener) {
-  const data::Dataset& dataset = data::datasets().get(config.data.name);
-  Outcome out;
-  out.prepared = prepare(config, listener);
-  OutputQuantizers outputs = output_quantizers(out.prepared);
+  std::optional<Outcome> out;
+  std::exception_ptr failure;
+  const Request request{config, listener, [&](Outcome outcome) { out = std::move(outcome); },
+                        [&](std::exception_ptr error) { failure = std::move(error); }};
+  run_group(std::span(&request, 1), {});
+  if (failure) std::rethrow_exception(failure);
+  return std::move(*out);
+}
 
-  const auto test = evaluation_images(config, dataset, preparer_.images());
-  const std::vector<std::int64_t> positions =
-      config.eval.shuffle
-          ? data::drawn_order(test->count(), config.seed, data::OrderStream::evaluation)
-          : data::file_order(test->count());
-  const data::Normalization normalization = data::normalization(config.data.normalize, dataset);
-  const graph::Parameters quantized = quantized_parameters(out.prepared);
-  const exec::Inference network(out.prepared.graph(), quantized, device_,
-                                performed_relus(out.prepared));
-  out.accuracy = Accuracy(test->count());
-  const Stopwatch watch;
-  evaluate(
-      network, {*test, positions, normalization}, config.eval.batch_size, std::ref(outputs),
-      [&](std::int64_t position, std::span<const float> logits) {
-        out.accuracy.add(position, logits, test->labels[static_cast<std::size_t>(position)]);
-        if (listener.logits) listener.logits(position, logits);
-      },
-      [&](std::int64_t done) {
-        if (listener.progress) listener.progress("evaluate", done, test->count());
-      });
-  out.evaluate_s = watch.seconds();
-  out.quantizers = out.prepared.quantizers;
-  for (std::size_t i = 0; i < out.quantizers.size(); ++i) {
-    const quant::QuantizerSite& site = out.prepared.sites.sites[i];
-    if (site.place == Place::output) out.quantizers[i] = *outputs.first(site.node);
+void Session::run_group(std::span<const Request> requests, const GroupOptions& options) {
+  std::deque<Running> ready;
+  for (const Request& request : requests) {
+    try {
+      const Stopwatch watch;
+      Running member{&request, {}, {}};
+      member.outcome.prepared = prepare(request.config, request.listener);
+      member.feed = feed_of(request.config, preparer_.images());
+      member.outcome.accuracy = Accuracy(member.feed.images->count());
+      member.outcome.prepare_s = watch.seconds();
+      ready.push_back(std::move(member));
+    } catch (const Error&) {
+      request.failed(std::current_exception());
+    }
   }
-  out.counts = count_with(out.prepared, out.quantizers);
-  return out;
+  while (!ready.empty()) {
+    std::vector<Running*> members;
+    for (Running& member : ready) {
+      if (member.feed == ready.front().feed) members.push_back(&member);
+    }
+    evaluate(members, options);
+    const Feed fed = ready.front().feed;
+    std::erase_if(ready, [&](const Running& member) { return member.feed == fed; });
+  }
+}
+
+void Session::evaluate(std::span<Running*> members, const GroupOptions& options) {
+  const Feed& feed = members.front()->feed;
+  const data::Images& images = *feed.images;
+  const data::Normalization normalization = data::normalization(
+      feed.normalize, data::datasets().get(members.front()->request->config.data.name));
+  const std::int64_t batch_size = std::min(feed.batch_size, images.count());
+  std::vector<const Prepared*> prepared;
+  for (const Running* member : members) prepared.push_back(&member->outcome.prepared);
+
+  const Stopwatch watch;
+  SharedEvaluation evaluation(prepared, device_, batch_size, options.cache_bytes);
+  const auto run_batch = [&](std::span<const std::int64_t> positions, const at::Tensor& batch) {
+    evaluation.run(batch, [&](std::size_t m, const at::Tensor& logits) {
+      const auto classes = static_cast<std::size_t>(logits.size(1));
+      const float* row = logits.const_data_ptr<float>();
+      for (const std::int64_t position : positions) {
+        const std::span<const float> values(row, classes);
+        members[m]->outcome.accuracy.add(position, values,
+                                         images.labels[static_cast<std::size_t>(position)]);
+        const OnLogits& on_logits = members[m]->request->listener.logits;
+        if (on_logits) on_logits(position, values);
+        row += classes;
+      }
+    });
+  };
+  const auto tell = [&](std::int64_t done) {
+    for (std::size_t m = 0; m < members.size(); ++m) {
+      const auto& progress = members[m]->request->listener.progress;
+      if (progress && evaluation.is_running(m)) progress("evaluate", done, images.count());
+    }
+  };
+  for_each_batch({images, feed.positions, normalization}, feed.batch_size, device_, run_batch,
+                 tell);
+  const double elapsed = watch.seconds();
+  if (options.evaluated) options.evaluated(evaluation.counts());
+
+  // Apart from its nodes, an evaluation decodes batches and counts hits: in equal parts.
+  double rest = elapsed;
+  for (std::size_t m = 0; m < members.size(); ++m) rest -= evaluation.seconds(m);
+  for (std::size_t m = 0; m < members.size(); ++m) {
+    const Request& request = *members[m]->request;
+    if (!evaluation.is_running(m)) {
+      request.failed(evaluation.failure(m));
+      continue;
+    }
+    Outcome& outcome = members[m]->outcome;
+    outcome.evaluate_s = evaluation.seconds(m) + rest / static_cast<double>(members.size());
+    outcome.quantizers = evaluation.quantizers(m);
+    outcome.counts = count_with(outcome.prepared, outcome.quantizers);
+    request.done(std::move(outcome));
+  }
 }
 
 }  // namespace bitsweep::ptq

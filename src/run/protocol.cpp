@@ -13,23 +13,40 @@ nlohmann::json to_json(const Job& job) {
   return out;
 }
 
-Job job_from_json(const nlohmann::json& line) {
-  Job job;
+Job job_from_json(const nlohmann::json& job) {
+  Job out;
   try {
-    line.at("key").get_to(job.key);
-    job.settings = line.at("settings");
-    job.paths = line.at("paths");
-    line.at("attempt_folder").get_to(job.attempt_folder);
-    line.at("device").get_to(job.device);
-    line.at("threads").get_to(job.threads);
-    line.at("resume").get_to(job.resume);
-    if (line.contains("stop_after_epochs")) {
-      line.at("stop_after_epochs").get_to(job.stop_after_epochs.emplace());
+    job.at("key").get_to(out.key);
+    out.settings = job.at("settings");
+    out.paths = job.at("paths");
+    job.at("attempt_folder").get_to(out.attempt_folder);
+    job.at("device").get_to(out.device);
+    job.at("threads").get_to(out.threads);
+    job.at("resume").get_to(out.resume);
+    if (job.contains("stop_after_epochs")) {
+      job.at("stop_after_epochs").get_to(out.stop_after_epochs.emplace());
     }
   } catch (const nlohmann::json::exception& error) {
     throw ConfigError(fmt::format("a job that is not one: {}", error.what()));
   }
-  return job;
+  return out;
+}
+
+nlohmann::json to_json(const Assignment& assignment) {
+  nlohmann::json jobs = nlohmann::json::array();
+  for (const Job& job : assignment.jobs) jobs.push_back(to_json(job));
+  return {{"jobs", std::move(jobs)}, {"cache_bytes", assignment.cache_bytes}};
+}
+
+Assignment assignment_from_json(const nlohmann::json& line) {
+  Assignment out;
+  try {
+    for (const nlohmann::json& job : line.at("jobs")) out.jobs.push_back(job_from_json(job));
+    line.at("cache_bytes").get_to(out.cache_bytes);
+  } catch (const nlohmann::json::exception& error) {
+    throw ConfigError(fmt::format("an assignment that is not one: {}", error.what()));
+  }
+  return out;
 }
 
 std::string to_string(FailureClass failure) {

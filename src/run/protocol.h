@@ -25,7 +25,16 @@ struct Job {
   std::optional<std::int64_t> stop_after_epochs{};
 };
 nlohmann::json to_json(const Job& job);
-Job job_from_json(const nlohmann::json& line);
+Job job_from_json(const nlohmann::json& job);
+
+// Supervisor → worker, one line: what a worker does next. Several jobs are post-training trials
+// that one evaluation serves together; each has its own events and its own attempt folder.
+struct Assignment {
+  std::vector<Job> jobs;
+  std::int64_t cache_bytes = 0;  // what a shared evaluation may hold for later use
+};
+nlohmann::json to_json(const Assignment& assignment);
+Assignment assignment_from_json(const nlohmann::json& line);
 
 // Worker → supervisor: {"event": …}
 //   "ready"     {"pid", "libtorch", "instruction_set", "device"}   once, after start
@@ -41,6 +50,9 @@ Job job_from_json(const nlohmann::json& line);
 //   "failed"    {"key", "class": "data"|"config"|"diverged"|"oom_host"|…, "message", "details"?}
 //               class "preempted": SIGTERM or SIGINT stopped a training, whose checkpoint is
 //               written; the worker then exits with status 75
+//   "shared"    {"trials", "nodes_alone", "distinct_nodes", "evaluations", "peak_bytes"}
+//               what one evaluation for several trials saved (ptq/shared_evaluation.h); of no key,
+//               before the trials are done
 //   "bye"       {}  before a clean exit
 //
 // result.json in the attempt folder (written atomically, last): {"schema_version": 1, "key",

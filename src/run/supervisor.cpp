@@ -8,6 +8,7 @@
 #include <csignal>
 #include <cstring>
 #include <fstream>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <span>
@@ -67,18 +68,20 @@ struct Running {
   store::Attempt attempt;
   std::ofstream events;  // events.jsonl of the attempt's folder
   Clock::time_point start;
-  std::optional<Clock::time_point> deadline;
-  bool timed_out = false;
   double fraction = 0;
   std::optional<double> head_start{};  // the fraction that a training resumed with
   std::vector<std::string> now{};
-  std::string log_tail{};
 };
 
 struct SlotState {
   Slot slot;
-  std::unique_ptr<WorkerProcess> worker;
-  std::optional<Running> running;
+  std::unique_ptr<WorkerProcess> worker{};
+  // Of the worker's assignment: the trials that are not over, and how many they were.
+  std::vector<Running> running{};
+  std::size_t assigned = 0;
+  std::optional<Clock::time_point> deadline{};
+  bool timed_out = false;
+  std::string log_tail{};
 };
 
 // The kernel's count of processes it killed for memory in this control group; a rise tells an
@@ -112,7 +115,7 @@ class Supervision {
   Supervision(const std::vector<Task>& tasks, const SupervisorOptions& options, store::Store& store,
               Progress& progress)
       : tasks_(tasks), options_(options), store_(store), progress_(progress), queue_(tasks) {
-    for (const Slot& slot : options.slots) slots_.push_back({slot, nullptr, std::nullopt});
+    for (const Slot& slot : options.slots) slots_.push_back({slot});
     failed_attempts_.resize(tasks.size());
   }
 
@@ -123,8 +126,8 @@ class Supervision {
       if (g_signal != 0 && summary_.signal == 0) begin_stop();
       if (summary_.signal != 0 && (g_signal_count > 1 || Clock::now() > stop_deadline_)) kill_all();
       if (!stopping()) start_waiting();
-      const bool any_running = std::any_of(
-          slots_.begin(), slots_.end(), [](const SlotState& s) { return s.running.has_value(); });
+      const bool any_running = std::any_of(slots_.begin(), slots_.end(),
+                                           [](const SlotState& s) { return !s.running.empty(); });
       if (!any_running && (stopping() || queue_.empty())) break;
       wait_for_events();
       for (SlotState& slot : slots_) {
@@ -145,7 +148,7 @@ class Supervision {
   void begin_stop() {
     summary_.signal = g_signal;
     const bool checkpoints = std::any_of(slots_.begin(), slots_.end(), [&](const SlotState& slot) {
-      return slot.running && is_training(tasks_[slot.running->task]);
+      return !slot.running.empty() && is_training(tasks_[slot.running.front().task]);
     });
     stop_deadline_ = Clock::now() + (checkpoints ? kGraceForCheckpoint : kGraceAfterSignal);
     progress_.line(fmt::format("{}: stopping; again to stop at once", signal_name(g_signal)));
@@ -162,20 +165,58 @@ class Supervision {
 
   void start_waiting() {
     for (SlotState& slot : slots_) {
-      while (!slot.running) {
-        const auto next = queue_.take(Clock::now());
-        if (!next) break;
-        start(slot, *next);
+      while (slot.running.empty()) {
+        const std::vector<std::size_t> next = take_next();
+        if (next.empty()) break;
+        start(slot, next);
       }
     }
   }
 
-  void start(SlotState& slot, std::size_t index) {
+  std::vector<std::size_t> take_next() {
+    if (options_.share) return queue_.take_group(Clock::now(), slots_.size());
+    const auto next = queue_.take(Clock::now());
+    return next ? std::vector<std::size_t>{*next} : std::vector<std::size_t>{};
+  }
+
+  void start(SlotState& slot, const std::vector<std::size_t>& tasks) {
+    Assignment assignment;
+    assignment.cache_bytes = options_.cache_bytes;
+    double timeout_s = 0;
+    bool is_limited = true;
+    for (const std::size_t index : tasks) {
+      auto job = begin(slot, index);
+      if (!job) continue;
+      assignment.jobs.push_back(std::move(*job));
+      timeout_s += tasks_[index].timeout_s;
+      is_limited = is_limited && tasks_[index].timeout_s > 0;
+    }
+    if (assignment.jobs.empty()) return;
+    slot.assigned = assignment.jobs.size();
+    slot.timed_out = false;
+    slot.log_tail.clear();
+    slot.deadline.reset();
+    if (is_limited) {
+      slot.deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(
+                                         std::chrono::duration<double>(timeout_s));
+    }
+    if (!slot.worker) {
+      slot.worker = std::make_unique<WorkerProcess>(options_.worker_program, slot.slot.threads);
+    }
+    slot.worker->send(assignment);  // a failure shows as end of file
+  }
+
+  // Begins an attempt at the task and counts it as running on the slot; nothing where it is not
+  // ours to run.
+  std::optional<Job> begin(SlotState& slot, std::size_t index) {
     const Task& task = tasks_[index];
     nlohmann::json paths = task.paths;
     if (!task.waits_for.empty()) {
       const auto weights = store_.artifact(task.waits_for, "weights");
-      if (!weights) return skip(index);
+      if (!weights) {
+        skip(index);
+        return std::nullopt;
+      }
       paths["model.weights"] = weights->string();
     }
     auto attempt = store_.begin_attempt(
@@ -185,14 +226,11 @@ class Supervision {
         ++summary_.cached;
         queue_.finish(index);
         progress_.line(fmt::format("cached  {} (another run finished it)", task.name));
-        return;
+        return std::nullopt;
       }
       store_.reconcile();  // where that supervisor was killed, its trial is free now
       queue_.push_back(index, Clock::now() + kElsewherePoll);
-      return;
-    }
-    if (!slot.worker) {
-      slot.worker = std::make_unique<WorkerProcess>(options_.worker_program, slot.slot.threads);
+      return std::nullopt;
     }
     Job job;
     job.key = task.key;
@@ -208,13 +246,8 @@ class Supervision {
       }
     }
     std::ofstream events(attempt->folder / "events.jsonl", std::ios::app);
-    Running running{index, std::move(*attempt), std::move(events), Clock::now(), {}};
-    if (task.timeout_s > 0) {
-      running.deadline = running.start + std::chrono::duration_cast<Clock::duration>(
-                                             std::chrono::duration<double>(task.timeout_s));
-    }
-    slot.running = std::move(running);
-    slot.worker->send(job);  // a failure shows as end of file
+    slot.running.push_back({index, std::move(*attempt), std::move(events), Clock::now()});
+    return job;
   }
 
   void wait_for_events() {
@@ -233,11 +266,9 @@ class Supervision {
     const std::string log = slot.worker->read_log();
     if (!log.empty()) {
       spdlog::debug("worker {}: {}", slot.worker->pid(), log);
-      if (slot.running) {
-        slot.running->log_tail += log;
-        if (slot.running->log_tail.size() > kLogTail) {
-          slot.running->log_tail.erase(0, slot.running->log_tail.size() - kLogTail);
-        }
+      slot.log_tail += log;
+      if (slot.log_tail.size() > kLogTail) {
+        slot.log_tail.erase(0, slot.log_tail.size() - kLogTail);
       }
     }
     for (const auto& event : events) handle(slot, event);
@@ -247,9 +278,11 @@ class Supervision {
   void handle(SlotState& slot, nlohmann::json event) {
     const auto& name = event.at("event");
     const std::string kind = name.is_string() ? name.get<std::string>() : "";
-    if (!slot.running) return;  // "ready", "bye", or late words of a trial that was given up
-    Running& running = *slot.running;
-    if (event.value("key", tasks_[running.task].key) != tasks_[running.task].key) return;
+    if (kind == "shared") return add_shared(event);
+    // No trial: "ready", "bye", or late words of one that was given up.
+    const auto found = find_running(slot, event);
+    if (found == slot.running.end()) return;
+    Running& running = *found;
     const bool is_series = kind == "metric" || kind == "metrics";
     if (is_series) event["wall_s"] = std::round(1000 * seconds_since(running.start)) / 1000;
     running.events << event.dump() << '\n' << std::flush;
@@ -260,11 +293,30 @@ class Supervision {
     } else if (is_series) {
       store_.add_metrics(running.attempt, store::points_of_event(event));
     } else if (kind == "done") {
-      succeed(slot, event);
+      succeed(take(slot, found), event);
     } else if (kind == "failed") {
-      fail(slot, event.value("class", std::string("crash")),
+      fail(slot, take(slot, found), event.value("class", std::string("crash")),
            event.value("message", std::string("the worker gave no reason")));
     }
+  }
+
+  // The trial that an event is of; a trial alone need not be named.
+  std::vector<Running>::iterator find_running(SlotState& slot, const nlohmann::json& event) const {
+    const auto named = event.find("key");
+    if (named == event.end()) {
+      return slot.assigned == 1 ? slot.running.begin() : slot.running.end();
+    }
+    return std::ranges::find_if(
+        slot.running, [&](const Running& running) { return *named == tasks_[running.task].key; });
+  }
+
+  void add_shared(const nlohmann::json& event) {
+    SharedSummary& shared = summary_.shared;
+    shared.trials += event.value("trials", std::int64_t{0});
+    shared.nodes_alone += event.value("nodes_alone", std::int64_t{0});
+    shared.nodes_computed += event.value("evaluations", std::int64_t{0});
+    shared.peak_bytes = std::max(shared.peak_bytes, event.value("peak_bytes", std::int64_t{0}));
+    ++shared.evaluations;
   }
 
   std::int64_t successes(const std::string& key) const {
@@ -281,9 +333,9 @@ class Supervision {
                        std::to_string(total).size(), total);
   }
 
-  Running take(SlotState& slot) {
-    Running running = std::move(*slot.running);
-    slot.running.reset();
+  Running take(SlotState& slot, std::vector<Running>::iterator which) {
+    Running running = std::move(*which);
+    slot.running.erase(which);
     head_start_ += running.head_start.value_or(0);
     return running;
   }
@@ -304,8 +356,7 @@ class Supervision {
                                task.waits_for_name, why));
   }
 
-  void succeed(SlotState& slot, const nlohmann::json& event) {
-    const Running running = take(slot);
+  void succeed(const Running& running, const nlohmann::json& event) {
     const Task& task = tasks_[running.task];
     queue_.finish(running.task);
     try {
@@ -322,8 +373,9 @@ class Supervision {
     if (metrics.contains("top1") && metrics["top1"].is_number()) {
       figures = fmt::format("  top1 {:.2f} %", 100 * metrics["top1"].get<double>());
     }
+    const double seconds = event.value("seconds", seconds_since(running.start));
     progress_.line(fmt::format("{} {} {}{}  {}", counter(), progress_.mark(true), task.name,
-                               figures, format_duration(seconds_since(running.start))));
+                               figures, format_duration(seconds)));
   }
 
   void report_failure(std::size_t index, const std::string& failure_class,
@@ -336,9 +388,8 @@ class Supervision {
                                failure_class, message));
   }
 
-  void fail(SlotState& slot, const std::string& failure_class, const std::string& message,
-            const ExitStatus& status = {}) {
-    const Running running = take(slot);
+  void fail(const SlotState& slot, const Running& running, const std::string& failure_class,
+            const std::string& message, const ExitStatus& status = {}) {
     const std::size_t index = running.task;
     const Task& task = tasks_[index];
     store::Failure failure{failure_class, message, std::nullopt, std::nullopt, nullptr};
@@ -349,6 +400,13 @@ class Supervision {
       const auto checkpoints = store::resumable_checkpoints(store_.runs_folder(), task.key);
       if (task.resume && !checkpoints.empty()) ++summary_.resumable;
       progress_.line(fmt::format("stopped {}  {}", task.name, message));
+      return;
+    }
+    const bool says_nothing = worth_retrying(failure_class) || failure_class == "timeout";
+    if (slot.assigned > 1 && says_nothing && !stopping()) {
+      progress_.line(fmt::format("retry   {}  {}: {} (it shared an evaluation; now alone)",
+                                 task.name, failure_class, message));
+      queue_.push_front_alone(index);
       return;
     }
     const int failures = ++failed_attempts_[index];
@@ -367,37 +425,47 @@ class Supervision {
     const ExitStatus status = slot.worker->reap();
     const std::string late_log = slot.worker->read_log();
     slot.worker.reset();
-    if (!slot.running) return;
-    Running& running = *slot.running;
-    std::string last_words(trim(running.log_tail + late_log));
+    std::string last_words(trim(slot.log_tail + late_log));
     const auto last_line = last_words.find_last_of('\n');
     if (last_line != std::string::npos) last_words = last_words.substr(last_line + 1);
     const std::string hint =
         last_words.empty() ? "" : fmt::format("; its last words: {}", last_words);
-    if (running.timed_out) {
-      fail(slot, "timeout",
-           fmt::format("longer than its {} (budget.trial_timeout)",
-                       format_duration(tasks_[running.task].timeout_s)),
-           status);
+    std::string failure_class = "crash";
+    std::string message = fmt::format("the worker exited with {}{}", status.code, hint);
+    if (slot.timed_out) {
+      failure_class = "timeout";
     } else if (summary_.signal != 0) {
-      fail(slot, "preempted", fmt::format("stopped by {}", signal_name(summary_.signal)), status);
+      failure_class = "preempted";
+      message = fmt::format("stopped by {}", signal_name(summary_.signal));
     } else if (status.signal == SIGKILL && oom_kill_count() > oom_kills_) {
       oom_kills_ = oom_kill_count();
-      fail(slot, "oom_host", "the system killed the worker for want of memory", status);
+      failure_class = "oom_host";
+      message = "the system killed the worker for want of memory";
     } else if (status.signal != 0) {
-      fail(slot, fmt::format("crash({})", signal_name(status.signal)),
-           fmt::format("the worker was ended by {}{}", signal_name(status.signal), hint), status);
-    } else {
-      fail(slot, "crash", fmt::format("the worker exited with {}{}", status.code, hint), status);
+      failure_class = fmt::format("crash({})", signal_name(status.signal));
+      message = fmt::format("the worker was ended by {}{}", signal_name(status.signal), hint);
     }
+    while (!slot.running.empty()) {  // the last first: those to be tried again keep their order
+      const Running running = take(slot, std::prev(slot.running.end()));
+      if (slot.timed_out) message = timeout_message(slot, tasks_[running.task]);
+      fail(slot, running, failure_class, message, status);
+    }
+  }
+
+  static std::string timeout_message(const SlotState& slot, const Task& task) {
+    const std::string own =
+        fmt::format("longer than its {} (budget.trial_timeout)", format_duration(task.timeout_s));
+    if (slot.assigned == 1) return own;
+    return fmt::format("{} trials in one evaluation took longer than their limits together",
+                       slot.assigned);
   }
 
   void check_deadlines() {
     const auto now = Clock::now();
     for (SlotState& slot : slots_) {
-      if (!slot.running || !slot.running->deadline || now < *slot.running->deadline) continue;
-      if (slot.running->timed_out) continue;
-      slot.running->timed_out = true;
+      if (slot.running.empty() || !slot.deadline || now < *slot.deadline) continue;
+      if (slot.timed_out) continue;
+      slot.timed_out = true;
       slot.worker->kill();
     }
   }
@@ -409,10 +477,14 @@ class Supervision {
     state.failed = summary_.failed;
     state.head_start = head_start_;
     for (const SlotState& slot : slots_) {
-      if (!slot.running) continue;
-      state.fraction_running += slot.running->fraction;
-      state.head_start += slot.running->head_start.value_or(0);
-      if (state.now.empty()) state.now = slot.running->now;
+      for (const Running& running : slot.running) {
+        state.fraction_running += running.fraction;
+        state.head_start += running.head_start.value_or(0);
+        if (state.now.empty()) state.now = running.now;
+      }
+      if (slot.running.size() > 1) {
+        state.now.push_back(fmt::format("{} trials together", slot.running.size()));
+      }
     }
     progress_.update(state);
   }

@@ -27,6 +27,17 @@ struct SupervisorOptions {
   nlohmann::json environment;  // run/provenance.h, stored with every attempt
   std::vector<Slot> slots;
   bool fail_fast = false;  // start nothing more after the first failed trial
+  bool share = true;       // one evaluation for several post-training trials (Task::evaluation)
+  std::int64_t cache_bytes = std::int64_t{2} << 30;  // what such an evaluation may hold
+};
+
+// What evaluations that served several trials saved; node evaluations are of one batch each.
+struct SharedSummary {
+  std::int64_t trials = 0;
+  std::int64_t evaluations = 0;
+  std::int64_t nodes_alone = 0;
+  std::int64_t nodes_computed = 0;
+  std::int64_t peak_bytes = 0;
 };
 
 struct RunSummary {
@@ -35,6 +46,7 @@ struct RunSummary {
   int skipped = 0;                    // for want of the weights of a trial that did not succeed
   int cached = 0;                     // found done by another supervisor while this one ran
   int resumable = 0;                  // preempted with a checkpoint to go on from
+  SharedSummary shared;
   int signal = 0;                     // SIGINT or SIGTERM that ended the run, or 0
   std::vector<std::string> failures;  // "name: class: message", in order of happening
 };
@@ -43,6 +55,10 @@ struct RunSummary {
 // or a SIGINT or SIGTERM arrives: running trials are then recorded as preempted and can be run
 // again, a training from the checkpoint that it writes first. Throws EnvironmentError where workers
 // cannot be started at all.
+//
+// Trials that one evaluation serves together each have an attempt of their own. What ends their
+// worker says nothing about any one of them: the unfinished ones are recorded so and tried again
+// alone, beyond their retries. Together they have as much time as the sum of their limits.
 RunSummary supervise(const std::vector<Task>& tasks, const SupervisorOptions& options,
                      store::Store& store, Progress& progress);
 

@@ -24,6 +24,12 @@ struct Task {
   std::string waits_for_name{};
   bool resume = true;  // a training goes on from the checkpoints of earlier attempts
   std::optional<std::int64_t> stop_after_epochs{};
+  // Tasks of equal words here can be evaluated together: post-training trials of one network, its
+  // weights, images and batches (evaluation_of). "": always alone.
+  std::string evaluation{};
 };
+
+// Task::evaluation as the task's settings, paths and predecessor have it.
+std::string evaluation_of(const Task& task);
 
 }  // namespace bitsweep::run

@@ -127,8 +127,8 @@ WorkerProcess::~WorkerProcess() {
   close_if_open(log_);
 }
 
-bool WorkerProcess::send(const Job& job) {
-  const std::string line = to_json(job).dump() + "\n";
+bool WorkerProcess::send(const Assignment& assignment) {
+  const std::string line = to_json(assignment).dump() + "\n";
   std::size_t at = 0;
   while (at < line.size()) {
     const auto wrote = ::write(jobs_, line.data() + at, line.size() - at);

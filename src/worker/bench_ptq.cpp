@@ -1,52 +1,34 @@
 #include "worker/bench_ptq.h"
 
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
-#include "config/settings.h"
-#include "core/error.h"
-#include "data/source.h"
+#include "data/dataset.h"
 #include "exec/device.h"
 #include "ptq/trial.h"
 #include "worker/bench_times.h"
+#include "worker/bench_trials.h"
 
 namespace bitsweep::worker {
 namespace {
-
-std::filesystem::path carried_weights() {
-  for (const std::filesystem::path& root : data::search_path("")) {
-    const auto file = root.parent_path() / "weights" / "resnet20_a_akamaster.safetensors";
-    if (std::filesystem::exists(file)) return file;
-  }
-  throw DataError("bench: there is no experiments/weights/resnet20_a_akamaster.safetensors");
-}
 
 struct Variant {
   const char* name;
   config::Value bits;  // of weights and activations
   const char* granularity;
   const char* statistics;
+  const char* clipping = "none";
 };
 
 config::TrialConfig configuration(const Variant& variant) {
-  config::Settings settings;
-  const auto set = [&](const char* key, config::Value value) {
-    settings.set(key, std::move(value), "bench");
-  };
-  set("model.name", "resnet20");
-  set("model.shortcut", "A");
-  set("model.weights", carried_weights().string());
-  set("data.name", "cifar10_small");
-  set("data.normalize", "imagenet");
-  set("quant.scheme", "aciq");
+  BenchKeys keys = {{"quant.calibration.statistics", variant.statistics},
+                    {"quant.activation.clipping", variant.clipping}};
   for (const std::string tensor : {"quant.weight.", "quant.activation."}) {
-    set((tensor + "bits").c_str(), variant.bits);
-    set((tensor + "granularity").c_str(), variant.granularity);
+    keys.emplace_back(tensor + "bits", variant.bits);
+    keys.emplace_back(tensor + "granularity", variant.granularity);
   }
-  set("quant.calibration.statistics", variant.statistics);
-  return config::to_trial(settings);
+  return bench_trial(keys);
 }
 
 }  // namespace
@@ -62,6 +44,7 @@ nlohmann::json bench_ptq(const PtqBenchOptions& options) {
       {"ResNet20 W4A4, per tensor, calibrated", 4, "tensor", "calibrated"},
       {"ResNet20 W4A4, per channel, calibrated", 4, "channel", "calibrated"},
       {"ResNet20 W4A4, per channel, dynamic", 4, "channel", "dynamic"},
+      {"ResNet20 W4A4, per channel, dynamic laplace", 4, "channel", "dynamic", "laplace"},
   };
   const config::TrialConfig peer = configuration(float32);
   const auto images = static_cast<double>(data::datasets().get("cifar10_small").test.images());

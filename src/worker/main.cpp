@@ -23,6 +23,7 @@
 #include "worker/attempt.h"
 #include "worker/bench_kernels.h"
 #include "worker/bench_ptq.h"
+#include "worker/bench_shared.h"
 #include "worker/bench_train.h"
 #include "worker/stop.h"
 
@@ -69,7 +70,7 @@ int serve(int out) {
         {"device", kernels::cuda_available() ? kernels::cuda_device_name(0) : "cpu"}});
   Worker worker(send, train_on);
   for (std::string line; std::getline(std::cin, line);) {
-    worker.run(run::job_from_json(nlohmann::json::parse(line)));
+    worker.run(run::assignment_from_json(nlohmann::json::parse(line)));
     if (stop_signal() != 0) return static_cast<int>(ExitCode::kPreempted);
   }
   send({{"event", "bye"}});
@@ -99,6 +100,9 @@ nlohmann::json bench(const std::vector<std::string>& which, int threads) {
   }
   if (asked("ptq")) {
     for (auto& row : bench_ptq({.threads = threads})) rows.push_back(std::move(row));
+  }
+  if (asked("shared")) {
+    for (auto& row : bench_shared({.threads = threads})) rows.push_back(std::move(row));
   }
   if (asked("train")) {
     for (auto& row : bench_train({.threads = threads})) rows.push_back(std::move(row));

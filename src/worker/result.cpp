@@ -69,7 +69,7 @@ double Usage::seconds() const {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
 }
 
-std::uint64_t Usage::peak_memory_bytes() const {
+std::uint64_t Usage::peak_memory_bytes() {
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);) {
     if (line.starts_with("VmHWM:")) return std::stoull(line.substr(6)) * 1024;
@@ -77,21 +77,19 @@ std::uint64_t Usage::peak_memory_bytes() const {
   return 0;
 }
 
-json write_result(const run::Job& job, const config::TrialConfig& config, const Usage& usage,
+json write_result(const run::Job& job, const config::TrialConfig& config, const Cost& cost,
                   const Ending& ending) {
   const std::filesystem::path folder = job.attempt_folder;
   const std::span<const std::byte> bitmap(ending.accuracy.bitmap());
   write_file_atomic(folder / kBitmapFile, bitmap);
-  const double seconds = usage.seconds();
-  const std::uint64_t peak = usage.peak_memory_bytes();
-  const json metrics = metrics_of(config, ending, seconds);
+  const json metrics = metrics_of(config, ending, cost.seconds);
   json result = {
       {"schema_version", 1},
       {"key", job.key},
       {"status", "ok"},
       {"metrics", metrics},
-      {"seconds", seconds},
-      {"peak_memory_bytes", peak},
+      {"seconds", cost.seconds},
+      {"peak_memory_bytes", cost.peak_memory_bytes},
       {"fingerprint", fingerprint_of(config, ending.weights_sha256, job.device)},
       {"numerics_version",
        {{config.quant.scheme, quant::schemes().get(config.quant.scheme).numerics_version}}},
@@ -106,8 +104,8 @@ json write_result(const run::Job& job, const config::TrialConfig& config, const 
   return {{"event", "done"},
           {"key", job.key},
           {"metrics", metrics},
-          {"seconds", seconds},
-          {"peak_memory_bytes", peak}};
+          {"seconds", cost.seconds},
+          {"peak_memory_bytes", cost.peak_memory_bytes}};
 }
 
 }  // namespace bitsweep::worker

@@ -14,12 +14,19 @@
 
 namespace bitsweep::worker {
 
-// Time and memory of one job, from its construction on.
+// What a trial took.
+struct Cost {
+  double seconds = 0;                   // of what several trials share, its part
+  std::uint64_t peak_memory_bytes = 0;  // of the process
+};
+
+// Time and memory of one assignment, from its construction on.
 class Usage {
  public:
   Usage();
   double seconds() const;
-  std::uint64_t peak_memory_bytes() const;  // of this process
+  static std::uint64_t peak_memory_bytes();  // of this process, since the latest Usage began
+  Cost cost() const { return {seconds(), peak_memory_bytes()}; }
 
  private:
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
@@ -38,6 +45,6 @@ struct Ending {
 // Writes the bitmap and then, atomically, result.json into the job's folder. Returns the "done"
 // event.
 nlohmann::json write_result(const run::Job& job, const config::TrialConfig& config,
-                            const Usage& usage, const Ending& ending);
+                            const Cost& cost, const Ending& ending);
 
 }  // namespace bitsweep::worker

@@ -151,7 +151,7 @@ json run_training(const run::Job& job, const config::TrialConfig& config, const 
   const Ending ending{outcome.accuracy,    *outcome.graph,
                       outcome.counts,      outcome.weights_sha256,
                       metrics_of(outcome), fields_of(job, outcome, keeper.finish())};
-  return write_result(job, config, usage, ending);
+  return write_result(job, config, usage.cost(), ending);
 }
 
 }  // namespace bitsweep::worker

@@ -42,6 +42,21 @@ TEST_CASE("moments are the mean, the unbiased deviation and the mean absolute de
   CHECK(s.tensor.b == Approx((4.5 + 3.5 + 2.5 + 4.5 + 0.5 + 0.5 + 1.5 + 4.5) / 8));
 }
 
+TEST_CASE("moments of channels or of the tensor alone are those among all moments") {
+  const at::Tensor x = tensor({1, 2, 3, 10, 5, 6, 7, 10}, {2, 2, 2, 1});
+  const TensorStatistics all = statistics(x, Detail::moments, "x");
+  const TensorStatistics channels = statistics(x, Detail::channel_moments, "x");
+  const TensorStatistics whole = statistics(x, Detail::tensor_moments, "x");
+  for (std::size_t c = 0; c < 2; ++c) {
+    CHECK(channels.channels[c].b == all.channels[c].b);
+    CHECK(channels.channels[c].std == all.channels[c].std);
+    CHECK(whole.channels[c].b == 0);
+  }
+  CHECK(channels.tensor.b == 0);
+  CHECK(whole.tensor.b == all.tensor.b);
+  CHECK(whole.tensor.std == all.tensor.std);
+}
+
 TEST_CASE("over batches: the mean of every field, or the widest extremes") {
   std::vector<TensorStatistics> batches = {
       statistics(tensor({1, 3}, {1, 1, 1, 2}), Detail::moments, "x"),

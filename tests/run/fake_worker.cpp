@@ -10,8 +10,10 @@
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "core/file.h"
 #include "core/hash.h"
@@ -133,45 +135,71 @@ std::string act_of(const bitsweep::run::Job& job) {
   return act != nullptr ? act : "ok";
 }
 
+// What becomes of the worker after a job: nothing, or its exit status.
+std::optional<int> work_on(const bitsweep::run::Job& job, bool in_company) {
+  const std::string act = act_of(job);
+  if (act == "crash_in_company" && in_company) ::raise(SIGSEGV);
+  if (act == "hang_in_company" && in_company) std::this_thread::sleep_for(std::chrono::minutes(5));
+  if (act == "oom_in_company" && in_company) {
+    say({{"event", "failed"}, {"key", job.key}, {"class", "oom_host"}, {"message", "full"}});
+    return std::nullopt;
+  }
+  if (act == "crash" || (act == "crash_once" && first_time(job))) ::raise(SIGSEGV);
+  if (act == "kill_once" && first_time(job)) ::raise(SIGKILL);
+  if (act == "exit") {
+    std::cerr << "a last word" << std::endl;
+    return 9;
+  }
+  if (act == "hang") std::this_thread::sleep_for(std::chrono::minutes(5));
+  if (act == "slow") std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  if (act == "garbage") std::cout << "this is no JSON\n[1, 2]\n" << std::flush;
+  if (act == "data") {
+    say({{"event", "failed"},
+         {"key", job.key},
+         {"class", "data"},
+         {"message", "weights are gone"}});
+    return std::nullopt;
+  }
+  if (act == "lies") {
+    say({{"event", "done"}, {"key", job.key}, {"metrics", json::object()}});
+    return std::nullopt;
+  }
+  if (act == "train") {
+    if (!train(job)) return 75;
+    return std::nullopt;
+  }
+  if (act == "needs_weights" && !fs::exists(job.paths.value("model.weights", ""))) {
+    say({{"event", "failed"}, {"key", job.key}, {"class", "data"}, {"message", "no weights"}});
+    return std::nullopt;
+  }
+  say({{"event", "metric"}, {"key", job.key}, {"name", "loss"}, {"value", 1.5}, {"step", 1}});
+  succeed(job, {{"top1", 0.5}, {"images", 8}}, json::object());
+  return std::nullopt;
+}
+
 }  // namespace
 
 int main() {
   bitsweep::run::die_with_parent();
   say({{"event", "ready"}, {"pid", ::getpid()}});
   for (std::string line; std::getline(std::cin, line);) {
-    const auto job = bitsweep::run::job_from_json(json::parse(line));
-    const auto lock = bitsweep::FileLock::try_acquire(fs::path(job.attempt_folder) / "lock");
-    say({{"event", "started"}, {"key", job.key}});
-    const std::string act = act_of(job);
-    if (act == "crash" || (act == "crash_once" && first_time(job))) ::raise(SIGSEGV);
-    if (act == "kill_once" && first_time(job)) ::raise(SIGKILL);
-    if (act == "exit") {
-      std::cerr << "a last word" << std::endl;
-      return 9;
+    const auto assignment = bitsweep::run::assignment_from_json(json::parse(line));
+    const bool in_company = assignment.jobs.size() > 1;
+    std::vector<std::optional<bitsweep::FileLock>> locks;
+    for (const auto& job : assignment.jobs) {
+      locks.push_back(bitsweep::FileLock::try_acquire(fs::path(job.attempt_folder) / "lock"));
+      say({{"event", "started"}, {"key", job.key}});
     }
-    if (act == "hang") std::this_thread::sleep_for(std::chrono::minutes(5));
-    if (act == "slow") std::this_thread::sleep_for(std::chrono::milliseconds(300));
-    if (act == "garbage") std::cout << "this is no JSON\n[1, 2]\n" << std::flush;
-    if (act == "data") {
-      say({{"event", "failed"},
-           {"key", job.key},
-           {"class", "data"},
-           {"message", "weights are gone"}});
-      continue;
+    if (in_company) {
+      say({{"event", "shared"},
+           {"trials", assignment.jobs.size()},
+           {"nodes_alone", 10 * assignment.jobs.size()},
+           {"distinct_nodes", 12},
+           {"evaluations", 12},
+           {"peak_bytes", assignment.cache_bytes}});
     }
-    if (act == "lies") {
-      say({{"event", "done"}, {"key", job.key}, {"metrics", json::object()}});
-      continue;
+    for (const auto& job : assignment.jobs) {
+      if (const auto status = work_on(job, in_company)) return *status;
     }
-    if (act == "train") {
-      if (!train(job)) return 75;
-      continue;
-    }
-    if (act == "needs_weights" && !fs::exists(job.paths.value("model.weights", ""))) {
-      say({{"event", "failed"}, {"key", job.key}, {"class", "data"}, {"message", "no weights"}});
-      continue;
-    }
-    say({{"event", "metric"}, {"key", job.key}, {"name", "loss"}, {"value", 1.5}, {"step", 1}});
-    succeed(job, {{"top1", 0.5}, {"images", 8}}, json::object());
   }
 }

@@ -29,6 +29,18 @@ TEST_CASE("a job arrives as it was sent", "[run]") {
   CHECK_FALSE(run::job_from_json(to_json(job)).stop_after_epochs.has_value());
 }
 
+TEST_CASE("an assignment arrives with its jobs in order", "[run]") {
+  run::Assignment assignment;
+  for (const char* key : {"b", "a"}) assignment.jobs.emplace_back().key = key;
+  assignment.cache_bytes = 3'000'000'000;
+  const auto back = run::assignment_from_json(nlohmann::json::parse(to_json(assignment).dump()));
+  REQUIRE(back.jobs.size() == 2);
+  CHECK(back.jobs[0].key == "b");
+  CHECK(back.jobs[1].key == "a");
+  CHECK(back.cache_bytes == 3'000'000'000);
+  CHECK_THROWS_AS(run::assignment_from_json(to_json(run::Job{})), ConfigError);
+}
+
 TEST_CASE("a job without a field is refused by name", "[run]") {
   nlohmann::json line = to_json(run::Job{});
   line.erase("resume");

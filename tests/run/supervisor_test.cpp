@@ -25,7 +25,8 @@ namespace {
 // A database in a folder of its own, with one trial for each act.
 class Bench {
  public:
-  explicit Bench(const std::vector<std::string>& acts) {
+  // evaluation: Task::evaluation of all tasks.
+  explicit Bench(const std::vector<std::string>& acts, const std::string& evaluation = "") {
     std::string pattern = (std::filesystem::temp_directory_path() / "bitsweep-run-XXXXXX").string();
     REQUIRE(::mkdtemp(pattern.data()) != nullptr);
     folder_ = pattern;
@@ -47,6 +48,7 @@ class Bench {
       task.name = membership.name;
       task.settings = trial.config;
       task.paths = nlohmann::json::object();
+      task.evaluation = evaluation;
       tasks.push_back(task);
       trials.push_back(std::move(trial));
     }
@@ -65,6 +67,7 @@ class Bench {
     options.environment = nlohmann::json::object();
     options.slots.resize(static_cast<std::size_t>(slots));
     options.fail_fast = fail_fast;
+    options.share = share;
     return run::supervise(tasks, options, store, progress);
   }
 
@@ -89,6 +92,7 @@ class Bench {
   }
 
   std::vector<run::Task> tasks;
+  bool share = true;
 
  private:
   std::filesystem::path folder_;
@@ -167,6 +171,70 @@ TEST_CASE("a worker that says done without a result has failed", "[run]") {
   CHECK(summary.failed == 1);
   CHECK(summary.ok == 1);
   CHECK(bench.state(0).status == store::Status::failed);
+}
+
+TEST_CASE("trials of one evaluation each have their attempt, and what they saved is told",
+          "[run]") {
+  Bench bench({"ok", "data", "ok", "ok"}, "one");
+  const auto summary = bench.run();
+  CHECK(summary.ok == 3);
+  CHECK(summary.failed == 1);
+  for (std::size_t i = 0; i < 4; ++i) CHECK(bench.state(i).attempts == 1);
+  CHECK(bench.state(1).failure_class == "data");
+  CHECK(summary.shared.trials == 4);
+  CHECK(summary.shared.evaluations == 1);
+  CHECK(summary.shared.nodes_alone == 40);
+  CHECK(summary.shared.nodes_computed == 12);
+  CHECK(summary.shared.peak_bytes == std::int64_t{2} << 30);
+}
+
+TEST_CASE("what ends a worker's evaluation of several trials is tried again by each alone",
+          "[run]") {
+  for (const char* act : {"crash_in_company", "oom_in_company"}) {
+    Bench bench({"ok", act, "ok"}, "one");
+    for (run::Task& task : bench.tasks) task.retries = 0;
+    const auto summary = bench.run();
+    CHECK(summary.ok == 3);
+    CHECK(summary.failed == 0);
+    CHECK(bench.state(0).attempts == 1);
+    CHECK(bench.state(1).attempts == 2);
+    CHECK(bench.state(2).attempts == (std::string(act) == "crash_in_company" ? 2 : 1));
+  }
+}
+
+TEST_CASE("a trial that crashes alone as well is the only one that fails", "[run]") {
+  Bench bench({"ok", "crash", "ok"}, "one");
+  for (run::Task& task : bench.tasks) task.retries = 0;
+  const auto summary = bench.run();
+  CHECK(summary.ok == 2);
+  CHECK(summary.failed == 1);
+  CHECK(bench.state(1).failure_class == "crash(SIGSEGV)");
+  CHECK(bench.state(1).attempts == 2);
+}
+
+TEST_CASE("trials of one evaluation have the time of all their limits together", "[run]") {
+  Bench bench({"slow", "slow", "slow"}, "one");
+  for (run::Task& task : bench.tasks) task.timeout_s = 0.5;  // 0.9 s of work in 1.5 s
+  CHECK(bench.run().ok == 3);
+  for (std::size_t i = 0; i < 3; ++i) CHECK(bench.state(i).attempts == 1);
+
+  Bench late({"ok", "hang_in_company", "ok"}, "one");
+  for (run::Task& task : late.tasks) task.timeout_s = 0.3;
+  const auto summary = late.run();
+  CHECK(summary.ok == 3);
+  CHECK(summary.failed == 0);
+  CHECK(late.state(0).attempts == 1);
+  CHECK(late.attempts(1).at(0).failure->failure_class == "timeout");
+  CHECK(late.state(1).attempts == 2);
+}
+
+TEST_CASE("without sharing every trial has the worker for itself", "[run]") {
+  Bench bench({"ok", "crash_in_company", "ok"}, "one");
+  bench.share = false;
+  const auto summary = bench.run();
+  CHECK(summary.ok == 3);
+  CHECK(summary.shared.trials == 0);
+  for (std::size_t i = 0; i < 3; ++i) CHECK(bench.state(i).attempts == 1);
 }
 
 TEST_CASE("fail-fast starts nothing after the first failure", "[run]") {

@@ -124,7 +124,7 @@ Ran run_job(const run::Job& job, const worker::Train& train) {
   Ran out;
   worker::Worker worker([&](const json& event) { out.events.push_back(event); },
                         [&](c10::Device) { return train; });
-  worker.run(job);
+  worker.run({{job}, 0});
   const fs::path file = fs::path(job.attempt_folder) / "result.json";
   if (fs::exists(file)) out.result = json::parse(std::ifstream(file));
   return out;

@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -70,8 +71,8 @@ run::Job job(const TemporaryFolder& folder, std::string key = "0123",
   return out;
 }
 
-// Events up to the end of the job, or of the worker.
-std::vector<json> events_of_job(run::WorkerProcess& worker) {
+// Events up to the end of `jobs` jobs, or of the worker.
+std::vector<json> events_of_job(run::WorkerProcess& worker, int jobs = 1) {
   std::vector<json> out;
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(2);
   for (bool ended = false; !ended && std::chrono::steady_clock::now() < deadline;) {
@@ -80,7 +81,8 @@ std::vector<json> events_of_job(run::WorkerProcess& worker) {
     for (json& event : worker.read_events(ended)) {
       out.push_back(std::move(event));
       const std::string kind = out.back().at("event");
-      if (kind == "done" || kind == "failed") return out;
+      if (kind == "done" || kind == "failed") --jobs;
+      if (jobs == 0) return out;
     }
   }
   return out;
@@ -100,7 +102,7 @@ bool is_gone(pid_t pid) {
 TEST_CASE("a job ends with its result in the attempt folder") {
   const TemporaryFolder folder;
   run::WorkerProcess worker(WORKER_PROGRAM, 1);
-  REQUIRE(worker.send(job(folder)));
+  REQUIRE(worker.send({{job(folder)}, 0}));
   const std::vector<json> events = events_of_job(worker);
   REQUIRE(events.size() >= 5);
   CHECK(events[0].at("event") == "ready");
@@ -130,7 +132,7 @@ TEST_CASE("a job ends with its result in the attempt folder") {
 TEST_CASE("a failed job is told with its class, and the worker goes on") {
   const TemporaryFolder folder;
   run::WorkerProcess worker(WORKER_PROGRAM, 1);
-  REQUIRE(worker.send(job(folder, "aaaa", "nowhere.safetensors")));
+  REQUIRE(worker.send({{job(folder, "aaaa", "nowhere.safetensors")}, 0}));
   const json failed = events_of_job(worker).back();
   CHECK(failed.at("event") == "failed");
   CHECK(failed.at("class") == "data");
@@ -139,11 +141,47 @@ TEST_CASE("a failed job is told with its class, and the worker goes on") {
 
   run::Job wrong = job(folder, "bbbb");
   wrong.settings["quant.calibration.images"] = 100000;
-  REQUIRE(worker.send(wrong));
+  REQUIRE(worker.send({{wrong}, 0}));
   CHECK(events_of_job(worker).back().at("class") == "config");
 
-  REQUIRE(worker.send(job(folder, "cccc")));
+  REQUIRE(worker.send({{job(folder, "cccc")}, 0}));
   CHECK(events_of_job(worker).back().at("event") == "done");
+}
+
+TEST_CASE("jobs of one assignment share an evaluation, and each ends for itself") {
+  const TemporaryFolder alone;
+  run::WorkerProcess worker(WORKER_PROGRAM, 1);
+  REQUIRE(worker.send({{job(alone, "aaaa")}, 0}));
+  REQUIRE(events_of_job(worker).back().at("event") == "done");
+
+  const TemporaryFolder folders[4];
+  std::vector<run::Job> jobs = {job(folders[0], "aaaa"), job(folders[1], "bbbb"),
+                                job(folders[2], "cccc", "nowhere.safetensors"),
+                                job(folders[3], "dddd")};
+  json& bits = jobs[1].settings["quant.weight.bits"] = json::array();
+  for (int layer = 0; layer < 20; ++layer) bits.push_back(layer < 18 ? 8 : 4);
+  jobs[3].settings["data.test_images"] = 100000;
+  REQUIRE(worker.send({jobs, std::int64_t{1} << 30}));
+  std::map<std::string, std::string> ends;
+  json shared;
+  for (const json& event : events_of_job(worker, 4)) {
+    const std::string kind = event.at("event");
+    if (kind == "shared") shared = event;
+    if (kind == "done") ends[event.at("key")] = "done";
+    if (kind == "failed") ends[event.at("key")] = event.at("class");
+  }
+  CHECK(ends == std::map<std::string, std::string>{
+                    {"aaaa", "done"}, {"bbbb", "done"}, {"cccc", "data"}, {"dddd", "config"}});
+  CHECK(shared.at("trials") == 2);
+  CHECK(shared.at("evaluations") == shared.at("distinct_nodes"));
+  CHECK(shared.at("distinct_nodes") < shared.at("nodes_alone"));
+  json together = read_json(folders[0].path() / "result.json");
+  json single = read_json(alone.path() / "result.json");
+  CHECK(together.at("bitmaps") == single.at("bitmaps"));
+  CHECK(together.at("layers") == single.at("layers"));
+  CHECK(together.at("metrics").at("loss") == single.at("metrics").at("loss"));
+  CHECK(together.at("fingerprint") == single.at("fingerprint"));
+  CHECK(read_json(folders[1].path() / "result.json").at("bitmaps") != single.at("bitmaps"));
 }
 
 TEST_CASE("a folder that another process works in is left alone") {
@@ -151,7 +189,7 @@ TEST_CASE("a folder that another process works in is left alone") {
   const auto lock = FileLock::try_acquire(folder.path() / "lock");
   REQUIRE(lock.has_value());
   run::WorkerProcess worker(WORKER_PROGRAM, 1);
-  REQUIRE(worker.send(job(folder)));
+  REQUIRE(worker.send({{job(folder)}, 0}));
   const json failed = events_of_job(worker).back();
   CHECK_THAT(failed.at("message").get<std::string>(), ContainsSubstring("another process"));
   CHECK_FALSE(fs::exists(folder.path() / "result.json"));
@@ -161,7 +199,7 @@ TEST_CASE("running out of memory is a class of its own") {
   const Fault fault("oom@evaluate:1");
   const TemporaryFolder folder;
   run::WorkerProcess worker(WORKER_PROGRAM, 1);
-  REQUIRE(worker.send(job(folder)));
+  REQUIRE(worker.send({{job(folder)}, 0}));
   CHECK(events_of_job(worker).back().at("class") == "oom_host");
 }
 
@@ -169,7 +207,7 @@ TEST_CASE("a worker that crashes half-way leaves no result") {
   const Fault fault("crash@calibrate:8");
   const TemporaryFolder folder;
   run::WorkerProcess worker(WORKER_PROGRAM, 1);
-  REQUIRE(worker.send(job(folder)));
+  REQUIRE(worker.send({{job(folder)}, 0}));
   CHECK(events_of_job(worker).back().at("event") != "done");
   CHECK(worker.reap().signal == SIGSEGV);
   CHECK_FALSE(fs::exists(folder.path() / "result.json"));
@@ -183,7 +221,7 @@ TEST_CASE("a worker dies with the process that started it") {
   const pid_t parent = ::fork();
   if (parent == 0) {
     run::WorkerProcess worker(WORKER_PROGRAM, 1);
-    worker.send(job(folder));
+    worker.send({{job(folder)}, 0});
     pollfd ready{worker.event_descriptor(), POLLIN, 0};
     ::poll(&ready, 1, 60000);  // it has come as far as to say that it is there
     const pid_t pid = worker.pid();
