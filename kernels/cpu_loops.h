@@ -9,6 +9,7 @@
 #include "kernels/fake_quantize_math.h"
 #include "kernels/fused_layer.h"
 #include "kernels/gradient_quantizer_math.h"
+#include "kernels/histogram.h"
 #include "kernels/layout.h"
 #include "kernels/learned_scale_math.h"
 #include "kernels/min_max_math.h"

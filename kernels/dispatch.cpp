@@ -3,6 +3,7 @@
 
 #include "kernels/cpu_loops.h"
 #include "kernels/fake_quantize.h"
+#include "kernels/histogram.h"
 #include "kernels/min_max.h"
 #include "kernels/optimizer.h"
 #include "kernels/softmax_loss.h"
@@ -91,6 +92,13 @@ MinMax min_max_cpu(const float* x, std::int64_t n) {
 
 void moments_cpu(const float* x, const ChannelLayout& layout, Moments* out) {
   pick(&baseline::moments, &x86_64_v3::moments, &x86_64_v4::moments)(x, layout, out);
+}
+
+void histogram_cpu(const float* x, const ChannelLayout& layout, const HistogramBins* bins,
+                   std::int64_t stride, std::uint32_t* counts) {
+  if (stride < 1) throw std::invalid_argument("kernels: a histogram's stride is below 1");
+  pick(&baseline::histogram, &x86_64_v3::histogram, &x86_64_v4::histogram)(x, layout, bins, stride,
+                                                                           counts);
 }
 
 void sgd_step_cpu(float* parameters, float* momenta, const float* gradients, std::int64_t n,

@@ -3,6 +3,7 @@
 #include "kernels/error.h"
 #include "kernels/fake_quantize.h"
 #include "kernels/gradient_quantizer.h"
+#include "kernels/histogram.h"
 #include "kernels/learned_scale.h"
 #include "kernels/fused_layer.h"
 #include "kernels/min_max.h"
@@ -41,6 +42,10 @@ void quantize_cuda(const float*, std::int32_t*, const ChannelLayout&, const Affi
   refuse();
 }
 void min_max_cuda(const float*, const ChannelLayout&, MinMax*, Stream) { refuse(); }
+void histogram_cuda(const float*, const ChannelLayout&, const HistogramBins*, std::int64_t,
+                    std::uint32_t*, Stream) {
+  refuse();
+}
 void sgd_step_cuda(float*, float*, const float*, std::int64_t, const SgdOptions&, const float*,
                    Stream) {
   refuse();

@@ -137,6 +137,7 @@ void add_data(std::vector<Key>& keys) {
 // Keys that weights and activations have in common; `tensor` is "quant.weight" or
 // "quant.activation".
 void add_tensor(std::vector<Key>& keys, const std::string& tensor, const char* granularity) {
+  const bool is_weight = tensor == "quant.weight";
   const std::string allocated =
       std::string(kAciq) + " and " + tensor + ".bit_allocation != \"none\"";
   keys.push_back({.name = tensor + ".bits",
@@ -160,8 +161,10 @@ void add_tensor(std::vector<Key>& keys, const std::string& tensor, const char* g
                   .type = Type::word,
                   .fallback = "nearest",
                   .doc = "rounding to the grid",
-                  .words = {"nearest"},
-                  .later_words = {"stochastic"},
+                  .words = is_weight ? std::vector<std::string>{"nearest", "stochastic"}
+                                     : std::vector<std::string>{"nearest"},
+                  .later_words = is_weight ? std::vector<std::string>{}
+                                           : std::vector<std::string>{"stochastic"},
                   .used_when = kAciq});
   keys.push_back({.name = tensor + ".ties",
                   .type = Type::word,
@@ -189,10 +192,13 @@ void add_tensor(std::vector<Key>& keys, const std::string& tensor, const char* g
                   .used_when = allocated});
   keys.push_back({.name = tensor + ".average_bits",
                   .type = Type::real,
-                  .doc = "the mean width that allocation aims at; unset: bits",
+                  .doc = "the mean width that allocation and quantizer `mid_tread` aim at; unset: "
+                         "bits",
                   .min = 0,
                   .max = 16,
-                  .used_when = allocated});
+                  .used_when = std::string(kAciq) + " and (" + tensor +
+                               ".bit_allocation != \"none\" or " + tensor +
+                               ".quantizer == \"mid_tread\")"});
   keys.push_back({.name = tensor + ".allocation_max_bits",
                   .type = Type::integer,
                   .fallback = 8,
@@ -246,7 +252,7 @@ void add_quant(std::vector<Key>& keys) {
 
   add_tensor(keys, "quant.weight", "channel");
   keys.push_back(quantizer_key(
-      "quant.weight", {{"aciq", "affine", {"affine", "symmetric"}, {"mid_tread", "kmeans"}},
+      "quant.weight", {{"aciq", "affine", {"affine", "symmetric", "mid_tread", "kmeans"}, {}},
                        {"dorefa_pact", "tanh_symmetric", {"tanh_symmetric", "dorefa"}, {}}}));
   keys.push_back({.name = "quant.weight.bias_correction",
                   .type = Type::word,
@@ -258,7 +264,7 @@ void add_quant(std::vector<Key>& keys) {
   add_tensor(keys, "quant.activation", "tensor");
   keys.push_back(quantizer_key(
       "quant.activation",
-      {{"aciq", "affine", {"affine", "symmetric"}, {"mid_tread"}},
+      {{"aciq", "affine", {"affine", "symmetric", "mid_tread"}, {}},
        {"dorefa_pact", "mpact", {"mpact", "pact", "pact_fixed", "dorefa_clamp"}, {"lsq"}}}));
   keys.push_back({.name = "quant.activation.bias_correction",
                   .type = Type::word,
@@ -277,8 +283,7 @@ void add_quant(std::vector<Key>& keys) {
                   .type = Type::word,
                   .fallback = "none",
                   .doc = "how the range is narrowed",
-                  .words = {"none", "laplace", "gauss", "mix", "std:P"},
-                  .later_words = {"percentile", "mse", "kl"},
+                  .words = {"none", "laplace", "gauss", "mix", "std:P", "percentile", "mse", "kl"},
                   .used_when = kAciq});
   keys.push_back(
       {.name = "quant.activation.percentile",

@@ -79,6 +79,7 @@ DataConfig read_data(const Reader& in) {
 // identity, and so must not reach a layer whose rule allocates it: that one begins at the defaults.
 void read_allocation(const Reader& in, const std::string& table, TensorQuantConfig& out) {
   out.bit_allocation = in.word(table + ".bit_allocation");
+  if (out.quantizer == "mid_tread") out.average_bits = in.optional_real(table + ".average_bits");
   if (out.bit_allocation == "none") return;
   out.allocation_prior = in.word(table + ".allocation_prior");
   out.average_bits = in.optional_real(table + ".average_bits");
@@ -89,6 +90,7 @@ void read_allocation(const Reader& in, const std::string& table, TensorQuantConf
 
 void read_clipping(const Reader& in, TensorQuantConfig& out) {
   out.clipping = in.word("quant.activation.clipping");
+  if (out.clipping == "percentile") out.percentile = in.real("quant.activation.percentile");
   if (out.clipping != "laplace" && out.clipping != "gauss" && out.clipping != "mix") return;
   out.clipping_constants = in.choice<ClippingConstants>(
       "quant.activation.clipping_constants",

@@ -68,7 +68,7 @@ struct TensorQuantConfig {
   // (aciq) or per entry of the network's lists (dorefa_pact). The scheme knows the network and
   // throws ConfigError where the length is another.
   std::vector<int> bits_per_layer;
-  std::string quantizer;  // affine | symmetric; tanh_symmetric | dorefa | mpact | …
+  std::string quantizer;  // affine | symmetric | mid_tread | kmeans; tanh_symmetric | mpact | …
   Granularity granularity = Granularity::tensor;
   std::string rounding;  // nearest | stochastic
   // nullopt ("by_path"): away on sites that are per tensor and unclipped, even on all others.
@@ -84,9 +84,10 @@ struct TensorQuantConfig {
   // none | mean; weights also variance | mean_variance | paper
   std::string bias_correction = "none";
   // Activations alone:
-  std::string range;     // minmax | sample_mean (per-tensor sites alone: a site per channel is
-                         // always minmax)
-  std::string clipping;  // none | laplace | gauss | mix | std:P
+  std::string range;          // minmax | sample_mean (per-tensor sites alone: a site per channel is
+                              // always minmax)
+  std::string clipping;       // none | laplace | gauss | mix | std:P | percentile | mse | kl
+  double percentile = 99.99;  // of clipping `percentile`, in percent
   ClippingConstants clipping_constants = ClippingConstants::exact;
 };
 

@@ -28,13 +28,15 @@ std::vector<NodeId> observed_outputs(const quant::SitePlan& plan) {
   return out;
 }
 
-// Extremes, where the output quantizers of a plan read nothing else; or everything, which any other
-// plan can use, too.
+// What the output quantizers of a plan read of their statistics, the most of any; moments of
+// tensors and channels alike, so that other plans find them.
 Detail most_detail(const quant::SitePlan& plan) {
-  const bool any = std::ranges::any_of(plan.sites, [](const QuantizerSite& site) {
-    return site.place == Place::output && detail_for(site) != Detail::extremes;
-  });
-  return any ? Detail::moments : Detail::extremes;
+  Detail out;
+  for (const QuantizerSite& site : plan.sites) {
+    if (site.place == Place::output) out = out | detail_for(site);
+  }
+  if (out.moments_of_tensor || out.moments_of_channels) out = out | Detail::moments;
+  return out;
 }
 
 }  // namespace
@@ -69,9 +71,8 @@ CalibrationImages calibration_images(const config::TrialConfig& config,
 std::shared_ptr<const Calibrator::Collected> Calibrator::collect(Key key, Detail detail,
                                                                  const CalibrationImages& images,
                                                                  const OnProgress& progress) {
-  const auto found = std::ranges::find_if(kept_, [&](const Entry& entry) {
-    return entry.key == key && (entry.detail == detail || entry.detail == Detail::moments);
-  });
+  const auto found = std::ranges::find_if(
+      kept_, [&](const Entry& entry) { return entry.key == key && entry.detail.covers(detail); });
   if (found != kept_.end()) return found->statistics;
   const graph::Graph& graph = key.network->graph;
   const exec::Inference network(graph, key.network->weights, device_);

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "core/check.h"
+#include "ptq/histograms.h"
 
 namespace bitsweep::ptq {
 namespace {
@@ -47,14 +48,17 @@ void for_each_batch(const ImageSequence& sequence, std::int64_t step, at::Device
 
 std::vector<std::vector<TensorStatistics>> collect_statistics(
     const exec::Inference& network, const graph::Graph& graph, std::span<const graph::NodeId> nodes,
-    const ImageSequence& sequence, std::int64_t batch_size, Detail detail,
+    const ImageSequence& sequence, std::int64_t batch_size, const Detail& detail,
     const OnProgress& progress) {
   std::vector<std::vector<TensorStatistics>> out(nodes.size());
   const auto observe = [&](graph::NodeId id, at::Tensor& value) {
     const auto it = std::find(nodes.begin(), nodes.end(), id);
     if (it == nodes.end()) return;
-    out[static_cast<std::size_t>(it - nodes.begin())].push_back(
-        statistics(value, detail, graph.node(id).name));
+    auto& batches = out[static_cast<std::size_t>(it - nodes.begin())];
+    batches.push_back(statistics(value, detail, graph.node(id).name));
+    if (batches.size() == 1) return;
+    merge_histograms(batches.front(), batches.back());  // one is kept, however many batches
+    forget_histograms(batches.back());
   };
   for_each_batch(
       sequence, batch_size, network.device(),

@@ -26,10 +26,10 @@ struct ImageSequence {
 using OnProgress = std::function<void(std::int64_t done)>;
 
 // Statistics of the outputs of `nodes` on the unquantized network: result[i][k] is of nodes[i] in
-// batch k. The last batch may be smaller.
+// batch k. The last batch may be smaller. The first one carries the histograms of all.
 std::vector<std::vector<TensorStatistics>> collect_statistics(
     const exec::Inference& network, const graph::Graph& graph, std::span<const graph::NodeId> nodes,
-    const ImageSequence& sequence, std::int64_t batch_size, Detail detail,
+    const ImageSequence& sequence, std::int64_t batch_size, const Detail& detail,
     const OnProgress& progress);
 
 // What an output's quantizer does to the sums of its channels (quant/bias_correction.h).

@@ -85,6 +85,9 @@ Prepared Preparer::prepare(const config::TrialConfig& config, const OnProgress& 
   out.network = networks_.get(config, dataset);
   out.sites = quant::schemes().get(config.quant.scheme).plan(out.graph(), config.quant);
   out.dynamic = config.quant.calibration.statistics == config::Statistics::dynamic;
+  for (QuantizerSite& site : out.sites.sites) {
+    if (site.stochastic) site.seed = config.seed;
+  }
   const std::vector<QuantizerSite>& sites = out.sites.sites;
   out.quantizers.resize(sites.size());
   out.weights.resize(sites.size());

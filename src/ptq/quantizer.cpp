@@ -4,13 +4,18 @@
 
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "core/check.h"
 #include "kernels/min_max.h"
 #include "kernels/moments.h"
+#include "quant/kmeans.h"
 
 namespace bitsweep::ptq {
 namespace {
+
+// Stream of random numbers (docs/numerics.md): step is the node, index the element.
+constexpr std::uint32_t kWeightRounding = 6;
 
 using config::Granularity;
 using kernels::AffineGrid;
@@ -53,16 +58,79 @@ bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
          (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
 }
 
+bool same_draws(const std::optional<kernels::RandomStream>& a,
+                const std::optional<kernels::RandomStream>& b) {
+  if (!a || !b) return a.has_value() == b.has_value();
+  return a->seed == b->seed && a->stream == b->stream && a->step == b->step;
+}
+
+Quantizer on_grids(quant::Grids grids) {
+  Quantizer out;
+  static_cast<quant::Grids&>(out) = std::move(grids);
+  return out;
+}
+
+// Calls run(first element, elements, its centroids) for each table.
+template <class Run>
+void for_each_table(const std::vector<std::vector<float>>& centroids, const ChannelLayout& layout,
+                    Run run) {
+  BITSWEEP_CHECK(layout.outer == 1, "centroids are of weights");
+  const ChannelLayout fitted = fit(layout, centroids.size());
+  for (std::size_t i = 0; i < centroids.size(); ++i) {
+    run(static_cast<std::int64_t>(i) * fitted.inner, static_cast<std::size_t>(fitted.inner),
+        centroids[i]);
+  }
+}
+
+void centroid_codes(const float* x, std::int32_t* out,
+                    const std::vector<std::vector<float>>& centroids, const ChannelLayout& layout) {
+  for_each_table(centroids, layout, [&](std::int64_t first, std::size_t count, const auto& table) {
+    quant::nearest_centroids({x + first, count}, table, {out + first, count});
+  });
+}
+
+void to_centroids(float* x, const std::vector<std::vector<float>>& centroids,
+                  const ChannelLayout& layout) {
+  std::vector<std::int32_t> codes(static_cast<std::size_t>(layout.size()));
+  centroid_codes(x, codes.data(), centroids, layout);
+  for_each_table(centroids, layout, [&](std::int64_t first, std::size_t count, const auto& table) {
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto at = static_cast<std::size_t>(first) + i;
+      x[at] = table[static_cast<std::size_t>(codes[at])];
+    }
+  });
+}
+
+// Extremes per table, as grids have them; the centroids themselves.
+Quantizer clustered(const QuantizerSite& site, std::span<const float> weight,
+                    const std::vector<Statistics>& statistics) {
+  Quantizer out;
+  const std::size_t size = weight.size() / statistics.size();
+  for (std::size_t i = 0; i < statistics.size(); ++i) {
+    out.centroids.push_back(quant::kmeans_centroids(weight.subspan(i * size, size), site.bits));
+    out.bits.push_back(site.bits);
+    const auto lower = static_cast<float>(statistics[i].min);
+    out.ranges.push_back({lower, static_cast<float>(statistics[i].max) - lower});
+  }
+  return out;
+}
+
 }  // namespace
 
 bool operator==(const Quantizer& a, const Quantizer& b) {
   return a.bits == b.bits && same_bits(a.ranges, b.ranges) && same_bits(a.grids, b.grids) &&
-         a.rounding == b.rounding && same_bits(a.corrections, b.corrections) &&
-         same_bits(a.positive_shifts, b.positive_shifts);
+         a.rounding == b.rounding && a.centroids == b.centroids && same_draws(a.random, b.random) &&
+         same_bits(a.corrections, b.corrections) && same_bits(a.positive_shifts, b.positive_shifts);
 }
 
 void Quantizer::apply(float* x, const ChannelLayout& layout) const {
-  kernels::fake_quantize_cpu(x, x, nullptr, fit(layout, grids.size()), grids.data(), rounding);
+  if (!centroids.empty()) return to_centroids(x, centroids, layout);
+  const ChannelLayout fitted = fit(layout, grids.size());
+  if (random) {
+    kernels::fake_quantize_stochastic_cpu(x, x, nullptr, fitted, grids.data(), *random);
+  } else {
+    kernels::fake_quantize_cpu(x, x, nullptr, fitted, grids.data(), rounding);
+  }
 }
 
 void Quantizer::apply(at::Tensor& x) const {
@@ -98,23 +166,37 @@ void Quantizer::shift_positive(at::Tensor& x) const {
 }
 
 void Quantizer::codes(const float* x, std::int32_t* out, const ChannelLayout& layout) const {
-  kernels::quantize_cpu(x, out, fit(layout, grids.size()), grids.data(), rounding);
+  if (!centroids.empty()) return centroid_codes(x, out, centroids, layout);
+  const ChannelLayout fitted = fit(layout, grids.size());
+  if (!random) return kernels::quantize_cpu(x, out, fitted, grids.data(), rounding);
+  // What was drawn lies on the grid: its code is the nearest.
+  std::vector<float> drawn(x, x + layout.size());
+  apply(drawn.data(), layout);
+  kernels::quantize_cpu(drawn.data(), out, fitted, grids.data(), rounding);
 }
 
 Quantizer weight_quantizer(const QuantizerSite& site, std::span<const float> weight,
                            std::int64_t channels, const std::string& name) {
-  return {quant::make_grids(site, weight_statistics(site, weight, channels, name)), {}, {}};
+  const std::vector<Statistics> statistics = weight_statistics(site, weight, channels, name);
+  if (site.quantizer == "kmeans") return clustered(site, weight, statistics);
+  Quantizer out = on_grids(quant::make_grids(site, statistics));
+  if (site.stochastic) {
+    out.random =
+        kernels::RandomStream{site.seed, kWeightRounding, static_cast<std::uint32_t>(site.node)};
+  }
+  return out;
 }
 
 Detail detail_for(const QuantizerSite& site) {
-  if (!quant::needs_moments(site)) return Detail::extremes;
-  return site.granularity == Granularity::channel ? Detail::channel_moments
-                                                  : Detail::tensor_moments;
+  const bool channels = site.granularity == Granularity::channel;
+  const bool moments = quant::needs_moments(site);
+  const bool histogram = quant::needs_histogram(site);
+  return {moments && !channels, moments && channels, histogram && !channels, histogram && channels};
 }
 
 Quantizer activation_quantizer(const QuantizerSite& site, const TensorStatistics& statistics) {
   if (site.granularity == Granularity::channel) {
-    return {quant::make_grids(site, statistics.channels), {}, {}};
+    return on_grids(quant::make_grids(site, statistics.channels));
   }
   Statistics tensor = statistics.tensor;
   // A clipping rule goes by the moments, and by the smallest element of all (facts 004 B.2.3).
@@ -122,7 +204,7 @@ Quantizer activation_quantizer(const QuantizerSite& site, const TensorStatistics
     tensor.min = statistics.sample_min;
     tensor.max = statistics.sample_max;
   }
-  return {quant::make_grids(site, std::span(&tensor, 1)), {}, {}};
+  return on_grids(quant::make_grids(site, std::span(&tensor, 1)));
 }
 
 void quantize_weight(Quantizer& quantizer, const QuantizerSite& site, std::span<float> weight,

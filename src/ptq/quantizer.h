@@ -3,6 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -15,6 +16,11 @@
 namespace bitsweep::ptq {
 
 struct Quantizer : quant::Grids {
+  // Of a weight with quantizer `kmeans`, in place of grids: ascending centroids, one table or one
+  // per channel.
+  std::vector<std::vector<float>> centroids;
+  // Of a weight that is rounded stochastically.
+  std::optional<kernels::RandomStream> random;
   // Of a weight, one per output channel; empty: none. They lie off the grid: apply() and codes()
   // leave them out.
   std::vector<quant::ChannelCorrection> corrections;

@@ -8,6 +8,7 @@
 
 #include "core/check.h"
 #include "kernels/min_max.h"
+#include "ptq/histograms.h"
 
 namespace bitsweep::ptq {
 namespace {
@@ -82,8 +83,8 @@ void add_tensor_moments(const at::Tensor& x, TensorStatistics& out) {
 template <class Fold, class Min, class Max>
 void fold_into(TensorStatistics& out, const TensorStatistics& batch, Fold fold, Min min, Max max) {
   const auto fold_one = [&](Statistics& a, const Statistics& b) {
-    a = {min(a.min, b.min), max(a.max, b.max), fold(a.mean, b.mean), fold(a.std, b.std),
-         fold(a.b, b.b)};
+    a = {min(a.min, b.min),  max(a.max, b.max), fold(a.mean, b.mean),
+         fold(a.std, b.std), fold(a.b, b.b),    a.histogram};
   };
   BITSWEEP_CHECK(out.channels.size() == batch.channels.size(), "{} and {} channels",
                  out.channels.size(), batch.channels.size());
@@ -102,15 +103,18 @@ void set_moments(Statistics& statistics, const kernels::Moments& moments) {
   statistics.b = moments.mean_absolute_deviation;
 }
 
-TensorStatistics statistics(const at::Tensor& value, Detail detail, const std::string& what) {
+TensorStatistics statistics(const at::Tensor& value, const Detail& detail,
+                            const std::string& what) {
   BITSWEEP_CHECK(value.dim() == 4 && value.is_contiguous() && value.numel() > 0, "'{}'", what);
   TensorStatistics out;
   out.channels.resize(static_cast<std::size_t>(value.size(1)));
   add_extremes(row_extremes(value), what, out);
-  if (detail == Detail::extremes) return out;
-  const at::Tensor on_host = value.cpu();
-  if (detail != Detail::tensor_moments) add_channel_moments(on_host, out);
-  if (detail != Detail::channel_moments) add_tensor_moments(on_host, out);
+  if (detail.moments_of_tensor || detail.moments_of_channels) {
+    const at::Tensor on_host = value.cpu();
+    if (detail.moments_of_channels) add_channel_moments(on_host, out);
+    if (detail.moments_of_tensor) add_tensor_moments(on_host, out);
+  }
+  add_histograms(value, detail, out);
   return out;
 }
 
@@ -120,7 +124,10 @@ TensorStatistics mean_over(std::span<const TensorStatistics> batches) {
   const auto add = [](double a, double b) { return a + b; };
   const auto divide = [n](double a, double) { return a / n; };
   TensorStatistics out = batches.front();
-  for (const TensorStatistics& batch : batches.subspan(1)) fold_into(out, batch, add, add, add);
+  for (const TensorStatistics& batch : batches.subspan(1)) {
+    fold_into(out, batch, add, add, add);
+    merge_histograms(out, batch);
+  }
   fold_into(out, batches.front(), divide, divide, divide);
   return out;
 }

@@ -134,6 +134,9 @@ void Session::evaluate(std::span<Running*> members, const GroupOptions& options)
     outcome.evaluate_s = evaluation.seconds(m) + rest / static_cast<double>(members.size());
     outcome.quantizers = evaluation.quantizers(m);
     outcome.counts = count_with(outcome.prepared, outcome.quantizers);
+    outcome.weight_codes = weight_code_lengths(outcome.prepared);
+    outcome.activation_codes =
+        activation_code_lengths(outcome.prepared, request.config, preparer_.images(), device_);
     request.done(std::move(outcome));
   }
 }

@@ -6,12 +6,14 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "config/trial.h"
 #include "graph/count.h"
 #include "ptq/accuracy.h"
+#include "ptq/code_lengths.h"
 #include "ptq/evaluate.h"
 #include "ptq/prepare.h"
 #include "ptq/quantizer.h"
@@ -26,6 +28,8 @@ struct Outcome {
   graph::Counts counts;               // with the widths of `quantizers`
   double prepare_s = 0;               // calibration included
   double evaluate_s = 0;  // of what several trials share in one evaluation, its equal part
+  std::optional<CodeLengths> weight_codes;
+  std::optional<CodeLengths> activation_codes;
 };
 
 // What happens on the way; both may be empty.

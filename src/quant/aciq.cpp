@@ -15,6 +15,7 @@
 #include "core/error.h"
 #include "quant/bit_allocation.h"
 #include "quant/layer_rules.h"
+#include "quant/quantizer_rules.h"
 #include "quant/scheme.h"
 
 namespace bitsweep::quant {
@@ -112,7 +113,12 @@ class Planner {
       }
     }
     if (settings.bits == kUnquantizedBits) return;
-    if (special) settings.bit_allocation = "none";
+    if (special) {
+      settings.bit_allocation = "none";
+      settings.average_bits.reset();
+      // Document 004's script clusters neither the first layer nor the classifier.
+      if (settings.quantizer == "kmeans") settings.quantizer = "affine";
+    }
     QuantizerSite& site = add_site(Place::weight, layer.node, settings);
     site.bias_correction = settings.bias_correction;
   }
@@ -142,6 +148,7 @@ class Planner {
     settings.granularity = Granularity::tensor;
     settings.clipping = "none";
     settings.bit_allocation = "none";
+    settings.average_bits.reset();
     settings.bias_correction = "none";
     add_output(id, settings, range.value_or(range_rule(settings)));
   }
@@ -154,6 +161,7 @@ class Planner {
     QuantizerSite& site = add_site(Place::output, id, settings);
     site.clipping = settings.clipping;
     site.clipping_constants = settings.clipping_constants;
+    site.percentile = settings.percentile;
     site.range = range;
     site.bias_correction = settings.bias_correction;
     site.half_range = sites().fused_relu && fused_relu_[static_cast<std::size_t>(id)] &&
@@ -161,6 +169,7 @@ class Planner {
   }
 
   QuantizerSite& add_site(Place place, NodeId node, const TensorQuantConfig& settings) {
+    check_quantizer(place == Place::weight ? "quant.weight" : "quant.activation", settings);
     QuantizerSite site;
     site.place = place;
     site.node = node;
@@ -170,6 +179,9 @@ class Planner {
     site.ties = ties(settings, place);
     site.stochastic = settings.rounding == "stochastic";
     site.power_of_two_scale = settings.power_of_two_scale;
+    if (site.quantizer == "mid_tread") {
+      site.allocation.average_bits = settings.average_bits.value_or(site.bits);
+    }
     allocate(settings, site);
     return plan_.sites.emplace_back(std::move(site));
   }

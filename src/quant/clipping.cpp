@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "core/check.h"
 #include "core/error.h"
 
 namespace bitsweep::quant {
@@ -21,6 +22,11 @@ ChosenClipping clipping_named(std::string_view value) {
         fmt::format("clipping '{}': expected a number above 0 behind the colon", value));
   }
   return out;
+}
+
+const Histogram& histogram_of(const Statistics& statistics) {
+  BITSWEEP_CHECK(statistics.histogram, "a clipping rule without its histogram");
+  return *statistics.histogram;
 }
 
 double clipping_constant(Prior prior, const ClippingRequest& request) {

@@ -3,11 +3,13 @@
 // src/quant/meson.build.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 
 #include "config/trial.h"
 #include "core/registry.h"
+#include "kernels/fake_quantize_math.h"
 #include "kernels/range_math.h"
 #include "quant/clipping_noise.h"
 #include "quant/statistics.h"
@@ -18,13 +20,17 @@ struct ClippingRequest {
   int bits = 8;             // of the channel itself where bits are allocated
   bool half_range = false;  // a ReLU is performed: the range begins at 0
   config::ClippingConstants constants = config::ClippingConstants::exact;
-  double parameter = 0;  // the P of "std:P"
+  double parameter = 0;       // the P of "std:P"
+  double percentile = 99.99;  // of `percentile`
+  // The grid that a range becomes, for rules that search.
+  std::function<kernels::AffineGrid(kernels::RealRange)> grid = nullptr;
 };
 
 struct Clipping {
   std::string name;
   std::string summary;
-  bool needs_moments = true;  // mean, std and b; else the extremes are enough
+  bool needs_moments = true;     // mean, std and b; else the extremes are enough
+  bool needs_histogram = false;  // Statistics::histogram
   kernels::RealRange (*range)(const Statistics& statistics,
                               const ClippingRequest& request) = nullptr;
 };
@@ -40,6 +46,9 @@ struct ChosenClipping {
 ChosenClipping clipping_named(std::string_view value);
 
 // ---- For the rules. ----
+
+// The histogram that a rule with needs_histogram reads; calibration has collected it.
+const Histogram& histogram_of(const Statistics& statistics);
 
 // α in units of the prior's scale: the analytic optimum or, where asked for and there is one, the
 // published constant.

@@ -1,10 +1,12 @@
 #include "quant/grids.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "core/check.h"
 #include "quant/bit_allocation.h"
 #include "quant/clipping.h"
+#include "quant/mid_tread.h"
 
 namespace bitsweep::quant {
 namespace {
@@ -74,33 +76,58 @@ std::vector<int> widths(const QuantizerSite& site, std::span<const Statistics> s
   return allocate_bits(site.allocation.rule, spreads, site.allocation.average_bits);
 }
 
+// Bits that tell the codes of a grid apart.
+int fixed_width(const AffineGrid& grid) {
+  return static_cast<int>(std::bit_width(static_cast<std::uint32_t>(grid.qmax - grid.qmin)));
+}
+
+Grids mid_tread_grids(const QuantizerSite& site, std::span<const Statistics> statistics) {
+  std::vector<double> spreads;
+  for (const Statistics& channel : statistics) spreads.push_back(channel.std);
+  const std::vector<int> bins = mid_tread_bins(spreads, site.allocation.average_bits);
+  Grids out;
+  for (std::size_t i = 0; i < statistics.size(); ++i) {
+    const MidTread made =
+        mid_tread(statistics[i], {bins[i], site.half_range, site.clipping == "laplace"});
+    out.bits.push_back(fixed_width(made.grid));
+    out.ranges.push_back(made.range);
+    out.grids.push_back(made.grid);
+  }
+  return out;
+}
+
 }  // namespace
 
 bool needs_moments(const QuantizerSite& site) {
+  if (site.quantizer == "mid_tread") return true;
   if (clipping_named(site.clipping).rule->needs_moments) return true;
   return site.is_allocated() &&
          (site.allocation.prior != "range" || site.allocation.zero_bits == config::ZeroBits::mean);
 }
 
+bool needs_histogram(const QuantizerSite& site) {
+  return clipping_named(site.clipping).rule->needs_histogram;
+}
+
 Grids make_grids(const QuantizerSite& site, std::span<const Statistics> statistics) {
   BITSWEEP_CHECK(!statistics.empty(), "no statistics");
   BITSWEEP_CHECK(site.bits < config::kUnquantizedBits, "{} bits are no quantizer", site.bits);
-  BITSWEEP_CHECK(!site.stochastic, "stochastic rounding of a post-training site");
+  if (site.quantizer == "mid_tread") return mid_tread_grids(site, statistics);
   const ChosenClipping clipping = clipping_named(site.clipping);
   Grids out;
   out.bits = widths(site, statistics);
   out.rounding = rounding(site);
   for (std::size_t i = 0; i < statistics.size(); ++i) {
     const int bits = out.bits[i];
-    const RealRange range = clipping.rule->range(
-        statistics[i], {bits, site.half_range, site.clipping_constants, clipping.parameter});
+    const auto grid = [&](RealRange range) {
+      if (bits == 0) return zero_bit_grid(site, range, statistics[i]);
+      return is_affine(site) ? affine(site, range, bits) : symmetric(site, range, bits);
+    };
+    const RealRange range =
+        clipping.rule->range(statistics[i], {bits, site.half_range, site.clipping_constants,
+                                             clipping.parameter, site.percentile, grid});
     out.ranges.push_back(range);
-    if (bits == 0) {
-      out.grids.push_back(zero_bit_grid(site, range, statistics[i]));
-    } else {
-      out.grids.push_back(is_affine(site) ? affine(site, range, bits)
-                                          : symmetric(site, range, bits));
-    }
+    out.grids.push_back(grid(range));
   }
   return out;
 }

@@ -22,6 +22,8 @@ struct Grids {
 
 // Whether make_grids reads mean, std and b, or min and max alone.
 bool needs_moments(const QuantizerSite& site);
+// Whether it reads the histogram.
+bool needs_histogram(const QuantizerSite& site);
 
 // statistics: of the tensor, or one entry per channel (Granularity::channel), not empty. Of a
 // weight, or of an output before its ReLU. Throws ConfigError for words that no registry knows.

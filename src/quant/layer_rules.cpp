@@ -74,6 +74,8 @@ const Override kOverrides[] = {
                            ? config::Granularity::channel
                            : config::Granularity::tensor;
      }},
+    {"percentile",
+     [](TensorQuantConfig& t, const Value& v) { t.percentile = checked<double>(v, "percentile"); }},
     {"power_of_two_scale",
      [](TensorQuantConfig& t, const Value& v) {
        t.power_of_two_scale = checked<bool>(v, "power_of_two_scale");

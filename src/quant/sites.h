@@ -2,6 +2,7 @@
 // returns the sites; counting, `plan --layers`, calibration and the executors read them.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <vector>
@@ -36,7 +37,7 @@ enum class RangeRule {
 struct AllocationSettings {
   std::string rule = "none";
   std::string prior = "std";  // std | b | range
-  double average_bits = 8;
+  double average_bits = 8;    // also of quantizer `mid_tread`, which has no rule
   config::ZeroBits zero_bits = config::ZeroBits::mean;
 
   friend bool operator==(const AllocationSettings&, const AllocationSettings&) = default;
@@ -53,9 +54,11 @@ struct QuantizerSite {
   config::Granularity granularity = config::Granularity::tensor;
   config::Ties ties = config::Ties::even;
   bool stochastic = false;
+  std::uint64_t seed = 0;  // of stochastic rounding
   bool power_of_two_scale = false;
   std::string clipping = "none";  // a value of the key, "std:2.5" included
   config::ClippingConstants clipping_constants = config::ClippingConstants::exact;
+  double percentile = 99.99;  // of clipping `percentile`
   RangeRule range = RangeRule::minmax;
   // The lower end is 0: the ReLU behind this node is performed by the quantizer (facts 004 B.1.4).
   bool half_range = false;

@@ -46,6 +46,14 @@ json to_json(const ptq::SharedCounts& counts) {
           {"peak_bytes", counts.peak_bytes}};
 }
 
+// weight_entropy, weight_huffman_bits, …: bits an element.
+void add_code_lengths(const std::string& tensors, const std::optional<ptq::CodeLengths>& lengths,
+                      json& metrics) {
+  if (!lengths) return;
+  metrics[tensors + "_entropy"] = lengths->entropy;
+  metrics[tensors + "_huffman_bits"] = lengths->huffman;
+}
+
 struct Failed {
   FailureClass failure;
   std::string message;
@@ -110,10 +118,12 @@ ptq::Request Worker::request(Quantization& trial, std::chrono::milliseconds betw
   out.done = [this, &trial](const ptq::Outcome& outcome) {
     trial.is_over = true;
     guarded(*trial.job, [&] {
-      const json metrics = {{"calibrate_seconds", outcome.prepared.calibrate_s},
-                            {"evaluate_seconds", outcome.evaluate_s},
-                            {"images_per_second",
-                             static_cast<double>(outcome.accuracy.images()) / outcome.evaluate_s}};
+      json metrics = {{"calibrate_seconds", outcome.prepared.calibrate_s},
+                      {"evaluate_seconds", outcome.evaluate_s},
+                      {"images_per_second",
+                       static_cast<double>(outcome.accuracy.images()) / outcome.evaluate_s}};
+      add_code_lengths("weight", outcome.weight_codes, metrics);
+      add_code_lengths("activation", outcome.activation_codes, metrics);
       const Cost cost{outcome.prepare_s + outcome.evaluate_s, Usage::peak_memory_bytes()};
       send_(write_result(*trial.job, trial.config, cost,
                          {outcome.accuracy, outcome.prepared.graph(), outcome.counts,

@@ -21,6 +21,7 @@
 #include "run/parent.h"
 #include "run/protocol.h"
 #include "worker/attempt.h"
+#include "worker/bench_clipping.h"
 #include "worker/bench_kernels.h"
 #include "worker/bench_ptq.h"
 #include "worker/bench_shared.h"
@@ -100,6 +101,7 @@ nlohmann::json bench(const std::vector<std::string>& which, int threads) {
   }
   if (asked("ptq")) {
     for (auto& row : bench_ptq({.threads = threads})) rows.push_back(std::move(row));
+    for (auto& row : bench_clipping({.threads = threads})) rows.push_back(std::move(row));
   }
   if (asked("shared")) {
     for (auto& row : bench_shared({.threads = threads})) rows.push_back(std::move(row));

@@ -3,6 +3,7 @@
 #include "golden.h"
 #include "kernels/min_max.h"
 #include "kernels/range_math.h"
+#include "quant/histogram_observer.h"
 
 namespace bitsweep::golden {
 namespace {
@@ -81,6 +82,30 @@ Json observe(const Case& golden) {
   return {{"after_batch", after_batch}};
 }
 
+Json observe_histogram(const Case& golden) {
+  const Array batches = golden.input("batches");
+  const std::vector<float> values = batches.floats();
+  const std::size_t size = values.size() / static_cast<std::size_t>(batches.shape.at(0));
+  const int codes = golden.get<int>("quant_max") - golden.get<int>("quant_min") + 1;
+  quant::HistogramObserver observer(golden.get<std::size_t>("bins"), codes,
+                                    golden.get<int>("upsample_rate"));
+  Json after_batch = Json::array();
+  for (std::size_t begin = 0; begin < values.size(); begin += size) {
+    observer.observe(std::span(values).subspan(begin, size));
+    const AffineGrid grid = grid_of(golden, observer.best_range());
+    const MinMax extremes = observer.extremes();
+    const std::vector<float> min{extremes.min}, max{extremes.max}, scale{grid.scale};
+    const std::vector<std::int32_t> zero_point{static_cast<std::int32_t>(grid.zero_point)};
+    after_batch.push_back({{"min_val", pack(min, {1})},
+                           {"max_val", pack(max, {1})},
+                           {"scale", pack(scale, {1})},
+                           {"zero_point", pack(zero_point, {1})}});
+  }
+  const std::vector<float> histogram(observer.histogram().begin(), observer.histogram().end());
+  return {{"after_batch", after_batch},
+          {"final_histogram", pack(histogram, {static_cast<std::int64_t>(histogram.size())})}};
+}
+
 }  // namespace
 
 void register_observers(Handlers& handlers) {
@@ -88,6 +113,7 @@ void register_observers(Handlers& handlers) {
                 {"minmax", "minmax_positive", "ema", "perchannel", "ema_perchannel"},
                 nullptr,
                 observe});
+  handlers.add({"torch_observers", {"histogram"}, nullptr, observe_histogram});
 }
 
 }  // namespace bitsweep::golden

@@ -6,6 +6,7 @@
 #include "cases.h"
 #include "device_array.h"
 #include "kernels/device.h"
+#include "kernels/histogram.h"
 #include "kernels/min_max.h"
 #include "kernels/optimizer.h"
 #include "kernels/softmax_loss.h"
@@ -149,4 +150,24 @@ TEST_CASE("the loss on the GPU is the CPU's to float64 rounding", "[kernels][gpu
   for (std::size_t i = 0; i < grad.size(); ++i)
     if (std::abs(device[i] - grad[i]) > 1.2e-7f * std::abs(grad[i]) + 1e-12f)
       FAIL("gradient " << i << ": " << device[i] << " against " << grad[i]);
+}
+
+TEST_CASE("histogram counts the same on the GPU as on the CPU", "[kernels][gpu]") {
+  if (!cuda_available()) SKIP("no CUDA device");
+  const ChannelLayout layout = GENERATE(from_range(kLayouts));
+  const std::int64_t stride = GENERATE(1, 4);
+  const auto x = inputs(layout.size(), 0.1f, static_cast<unsigned>(layout.size()));
+  const auto channels = static_cast<std::size_t>(layout.channels);
+  if (channels > 1000) return;  // 2048 counters a channel
+  std::vector<MinMax> extremes(channels);
+  min_max_cpu(x.data(), layout, extremes.data());
+  std::vector<HistogramBins> bins;
+  for (const MinMax& e : extremes) bins.push_back(histogram_bins(e.min, e.max));
+  std::vector<std::uint32_t> expected(channels * kHistogramBins, 0);
+  const DeviceArray<std::uint32_t> counts(expected);
+  histogram_cpu(x.data(), layout, bins.data(), stride, expected.data());
+  const DeviceArray<float> device_x(x);
+  const DeviceArray<HistogramBins> device_bins(bins);
+  histogram_cuda(device_x.get(), layout, device_bins.get(), stride, counts.get(), Stream{});
+  CHECK(counts.host() == expected);
 }

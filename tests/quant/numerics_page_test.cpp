@@ -1,12 +1,18 @@
 // Recomputes the examples of docs/numerics.md that document 004's refinements give.
+#include "numerics_page.h"
+
 #include <catch2/catch_approx.hpp>
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
 
-#include "numerics_page.h"
 #include "quant/bias_correction.h"
 #include "quant/bit_allocation.h"
 #include "quant/clipping.h"
+#include "quant/code_counts.h"
+#include "quant/huffman.h"
+#include "quant/kl_threshold.h"
+#include "quant/kmeans.h"
+#include "quant/mid_tread.h"
 
 using namespace bitsweep;
 using namespace bitsweep::quant;
@@ -60,13 +66,13 @@ TEST_CASE("every clipped range on the numerics page comes out as written") {
                                 .mean = number(row.at("mean")),
                                 .std = number(row.at("std")),
                                 .b = number(row.at("b"))};
-    const kernels::RealRange range = chosen.rule->range(
-        statistics, {.bits = std::stoi(row.at("bits")),
-                     .half_range = row.at("ReLU") == "yes",
-                     .constants = row.at("constants") == "exact"
-                                      ? config::ClippingConstants::exact
-                                      : config::ClippingConstants::two_decimals,
-                     .parameter = chosen.parameter});
+    const kernels::RealRange range =
+        chosen.rule->range(statistics, {.bits = std::stoi(row.at("bits")),
+                                        .half_range = row.at("ReLU") == "yes",
+                                        .constants = row.at("constants") == "exact"
+                                                         ? config::ClippingConstants::exact
+                                                         : config::ClippingConstants::two_decimals,
+                                        .parameter = chosen.parameter});
     CHECK(range.lower == Approx(number(row.at("lower"))).margin(kWritten));
     CHECK(range.length == Approx(number(row.at("length"))).margin(2e-6));  // float32 above 8
   }
@@ -103,5 +109,71 @@ TEST_CASE("every bias correction on the numerics page comes out as written") {
     for (std::size_t i = 0; i < want.size(); ++i) {
       CHECK(quantized[i] == Approx(want[i]).margin(kWritten));
     }
+  }
+}
+
+TEST_CASE("the bins of every histogram on the numerics page come out as written") {
+  const auto all = examples("range min");
+  CHECK(all.size() >= 4);
+  for (const auto& [line, row] : all) {
+    CAPTURE(line);
+    const auto bins =
+        kernels::histogram_bins(number(row.at("range min")), number(row.at("range max")));
+    CHECK(1 / bins.inverse_width == number(row.at("bin width")));
+    CHECK(bins.first == number(row.at("first bin")));
+  }
+}
+
+TEST_CASE("every threshold by divergence on the numerics page comes out as written") {
+  const auto all = examples("kl counts");
+  CHECK(all.size() >= 2);
+  for (const auto& [line, row] : all) {
+    CAPTURE(line);
+    const auto counts = numbers(row.at("kl counts"));
+    CHECK(kl_half_width(std::vector<double>(counts.begin(), counts.end()),
+                        std::stoi(row.at("levels"))) ==
+          static_cast<std::size_t>(std::stoi(row.at("half width"))));
+  }
+}
+
+TEST_CASE("every mid-tread quantizer on the numerics page comes out as written") {
+  const auto all = examples("mid-tread bins");
+  CHECK(all.size() >= 3);
+  for (const auto& [line, row] : all) {
+    CAPTURE(line);
+    const Statistics statistics{.min = number(row.at("min")),
+                                .max = number(row.at("max")),
+                                .mean = number(row.at("mean")),
+                                .b = number(row.at("b"))};
+    const MidTread made = mid_tread(statistics, {.bins = std::stoi(row.at("mid-tread bins")),
+                                                 .half_range = row.at("ReLU") == "yes",
+                                                 .clipped = row.at("clipping") == "laplace"});
+    CHECK(made.grid.scale == Approx(number(row.at("step"))).margin(kWritten));
+    CHECK(row.at("codes") == std::to_string(made.grid.qmin) + "…" + std::to_string(made.grid.qmax));
+  }
+}
+
+TEST_CASE("every code length on the numerics page comes out as written") {
+  const auto all = examples("code counts");
+  CHECK(all.size() >= 3);
+  for (const auto& [line, row] : all) {
+    CAPTURE(line);
+    CodeCounts counts;
+    std::int32_t code = 0;
+    for (const float count : numbers(row.at("code counts"))) {
+      counts.add(std::vector<std::int32_t>(static_cast<std::size_t>(count), code++));
+    }
+    CHECK(counts.entropy() == Approx(number(row.at("entropy"))).margin(kWritten));
+    CHECK(huffman_bits(counts) == Approx(number(row.at("huffman"))).margin(kWritten));
+  }
+}
+
+TEST_CASE("every clustering on the numerics page comes out as written") {
+  const auto all = examples("k-means values");
+  CHECK(all.size() >= 2);
+  for (const auto& [line, row] : all) {
+    CAPTURE(line);
+    CHECK(kmeans_centroids(numbers(row.at("k-means values")), std::stoi(row.at("bits"))) ==
+          numbers(row.at("centroids")));
   }
 }

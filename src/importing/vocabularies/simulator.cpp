@@ -74,8 +74,8 @@ const std::vector<Flag>& flags() {
       {{"-vcw"}, Takes::nothing, ""},
       {{"-me"},
        Takes::nothing,
-       "measured entropy: here `quant.weight.quantizer = \"mid_tread\"` "
-       "reports it by itself"},
+       "measured entropy: trials report `weight_entropy` by themselves, and `activation_entropy` "
+       "with quantizer `mid_tread`"},
       {{"-mtq"}, Takes::nothing, ""},
       {{"-ms"}, Takes::nothing, "measured tensors, and is no part of a trial"},
       {{"-mf"}, Takes::value, "named a folder of measurements, and is no part of a trial"},
@@ -259,6 +259,10 @@ void set_weight(const Given& given, ImportedTrial& out) {
 
 void set_allocation(const Given& given, const std::string& table, const char* flag,
                     const char* target, ImportedTrial& out) {
+  if (given.has("-mtq")) {  // deals out its bins itself, with or without the flag
+    if (const auto average = given.real(target)) out.set(table + ".average_bits", *average);
+    return;
+  }
   if (!given.has(flag)) {
     if (given.has(target)) {
       out.notes.push_back(fmt::format("{} has no effect without {}", target, flag));
@@ -300,7 +304,10 @@ void set_activation(const Given& given, ImportedTrial& out) {
   out.set("quant.activation.bits", width(given, "--qtype", *type));
   if (given.has("-pcq_a")) out.set("quant.activation.granularity", std::string("channel"));
   if (given.has("-mtq")) out.set("quant.activation.quantizer", std::string("mid_tread"));
-  const std::string clip = given.has("-kld") ? "kl" : clipping(given);
+  // -mtq clipped by Laplace's table, whatever -c said.
+  const std::string clip = given.has("-mtq")   ? "laplace"
+                           : given.has("-kld") ? "kl"
+                                               : clipping(given);
   if (clip != "none") out.set("quant.activation.clipping", clip);
   if (clip == "mix") {
     out.notes.push_back("-c mix always ended as laplace in the simulator; here it chooses");

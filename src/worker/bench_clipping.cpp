@@ -1,0 +1,117 @@
+#include "worker/bench_clipping.h"
+
+#include <ATen/ops/empty.h>
+
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "exec/device.h"
+#include "kernels/fake_quantize.h"
+#include "ptq/quantizer.h"
+#include "quant/clipping_search.h"
+#include "quant/synthetic.h"
+#include "worker/bench_times.h"
+
+namespace bitsweep::worker {
+namespace {
+
+constexpr std::int64_t kSamples = 128, kChannels = 64, kEdge = 56;
+constexpr int kBits = 4;
+// Prime, so that no two rows begin with the same value.
+constexpr std::int64_t kDrawn = 1048573;
+
+std::vector<float> drawn() {
+  const auto values = quant::drawn_values(quant::Prior::laplace, 1, kDrawn, /*seed=*/0, /*run=*/0);
+  return {values.begin(), values.end()};
+}
+
+// The drawn values again and again.
+at::Tensor activation(const std::vector<float>& values) {
+  const at::Tensor out =
+      at::empty({kSamples, kChannels, kEdge, kEdge}, at::TensorOptions(at::kFloat));
+  float* x = out.mutable_data_ptr<float>();
+  for (std::int64_t i = 0; i < out.numel(); ++i)
+    x[i] = values[static_cast<std::size_t>(i % kDrawn)];
+  return out;
+}
+
+quant::QuantizerSite site(config::Granularity granularity) {
+  quant::QuantizerSite out;
+  out.bits = kBits;
+  out.granularity = granularity;
+  out.clipping = "mse";
+  return out;
+}
+
+double error_on(const std::vector<float>& values, kernels::RealRange range) {
+  const kernels::AffineGrid grid = kernels::affine_grid(range, kBits);
+  std::vector<float> y(values.size());
+  kernels::fake_quantize_cpu(values.data(), y.data(), nullptr,
+                             static_cast<std::int64_t>(values.size()), grid);
+  double sum = 0;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const double error = static_cast<double>(y[i]) - values[i];
+    sum += error * error;
+  }
+  return sum;
+}
+
+kernels::RealRange by_brute_force(const std::vector<float>& values,
+                                  const quant::Histogram& histogram) {
+  kernels::RealRange best{0, 0};
+  double least = std::numeric_limits<double>::infinity();
+  for (const auto& candidate : quant::clipping_candidates(histogram, {.bits = kBits})) {
+    const double error = error_on(values, candidate);
+    if (error > least) continue;
+    least = error;
+    best = candidate;
+  }
+  return best;
+}
+
+}  // namespace
+
+nlohmann::json bench_clipping(const ClippingBenchOptions& options) {
+  exec::set_threads(options.threads);
+  const std::vector<float> values = drawn();
+  const at::Tensor x = activation(values);
+  const double millions = static_cast<double>(x.numel()) / 1e6;
+  nlohmann::json rows = nlohmann::json::array();
+  for (const auto granularity : {config::Granularity::tensor, config::Granularity::channel}) {
+    const bool per_tensor = granularity == config::Granularity::tensor;
+    const quant::QuantizerSite mse = site(granularity);
+    ptq::TensorStatistics found;
+    ptq::Quantizer chosen;
+    std::vector<double> ours, peer, ratios;
+    for (int i = 0; i < options.repeats; ++i) {
+      peer.push_back(seconds([&] { ptq::statistics(x, ptq::Detail::extremes, "bench"); }));
+      ours.push_back(seconds([&] {
+        found = ptq::statistics(x, ptq::detail_for(mse), "bench");
+        chosen = ptq::activation_quantizer(mse, found);
+      }));
+      ratios.push_back(ours.back() / peer.back());
+    }
+    nlohmann::json row = {
+        {"name", std::string("MSE clipping, 100 candidates, ") +
+                     (per_tensor ? "per tensor" : "per channel")},
+        {"peer", "one min-max pass"},
+        {"unit", "million values per second"},
+        {"ours", millions / median(ours)},
+        {"peer_value", millions / median(peer)},
+        {"ratio", median(ratios)},
+        {"repeats", options.repeats},
+        {"threads", options.threads},
+        {"note", "million values per second; ratio is the time beside finding the extremes"}};
+    if (per_tensor) {
+      const kernels::RealRange best = by_brute_force(values, *found.tensor.histogram);
+      row["same_choice"] =
+          best.lower == chosen.ranges.front().lower && best.length == chosen.ranges.front().length;
+    }
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+}  // namespace bitsweep::worker
