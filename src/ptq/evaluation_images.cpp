@@ -10,9 +10,14 @@ data::Images chosen(const data::Images& images, std::span<const std::int64_t> po
   const std::int64_t bytes = shape.channels * shape.height * shape.width;
   data::Images out;
   out.shape = shape;
+  out.file = images.file;
   for (const std::int64_t position : positions) {
-    const auto first = images.pixels.begin() + position * bytes;
-    out.pixels.insert(out.pixels.end(), first, first + bytes);
+    if (images.file) {
+      out.rows.push_back(images.rows[static_cast<std::size_t>(position)]);
+    } else {
+      const std::uint8_t* first = images.image(position);
+      out.pixels.insert(out.pixels.end(), first, first + bytes);
+    }
     out.labels.push_back(images.labels[static_cast<std::size_t>(position)]);
   }
   return out;

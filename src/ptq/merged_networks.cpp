@@ -64,6 +64,12 @@ struct Identity {
   friend auto operator<=>(const Identity&, const Identity&) = default;
 };
 
+// `values` in the shape of `like`. from_blob takes no const pointer; nobody writes weights.
+at::Tensor view_of(const std::vector<float>& values, const at::Tensor& like) {
+  return at::from_blob(const_cast<float*>(values.data()), like.sizes(),
+                       at::TensorOptions(at::kFloat));
+}
+
 class Merger {
  public:
   explicit Merger(at::Device device) : device_(device) {}
@@ -97,10 +103,11 @@ class Merger {
     std::vector<exec::NodeTensors> out = base;
     for (std::size_t i = 0; i < member.weights.size(); ++i) {
       if (member.weights[i] == nullptr) continue;
-      at::Tensor& weight = out[static_cast<std::size_t>(member.sites.sites[i].node)].weight;
-      // from_blob takes no const pointer; nobody writes weights.
-      weight = at::from_blob(const_cast<float*>(member.weights[i]->values.data()), weight.sizes(),
-                             at::TensorOptions(at::kFloat));
+      exec::NodeTensors& layer = out[static_cast<std::size_t>(member.sites.sites[i].node)];
+      layer.weight = view_of(member.weights[i]->values, layer.weight);
+      if (!member.weights[i]->bias.empty()) {
+        layer.bias = view_of(member.weights[i]->bias, layer.bias);
+      }
     }
     return out;
   }
