@@ -5,6 +5,8 @@
 
 #include "data/order.h"
 #include "exec/inference.h"
+#include "ptq/evaluate.h"
+#include "ptq/evaluation_images.h"
 #include "quant/code_counts.h"
 #include "quant/huffman.h"
 

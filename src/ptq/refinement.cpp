@@ -183,11 +183,12 @@ class Refiner {
         count_(images_at_once(graph_, static_cast<std::int64_t>(images.positions.size()))),
         quantized_(quantized_parameters(prepared)),
         fused_relu_(graph::fused_relu(graph_)),
-        outputs_(graph_) {
+        outputs_(graph_.nodes().size()) {
     const auto& sites = prepared.sites.sites;
     for (std::size_t i = 0; i < sites.size(); ++i) {
       if (sites[i].place == Place::weight) site_of_[sites[i].node] = i;
-      if (sites[i].place == Place::output) outputs_.fix(sites[i].node, prepared.quantizers[i]);
+      if (sites[i].place == Place::output)
+        outputs_[to_size(sites[i].node)] = &prepared.quantizers[i];
     }
   }
 
@@ -204,9 +205,10 @@ class Refiner {
   void feed(const exec::Inference& network, const exec::OutputHook& hook) const {
     const ImageSequence all = images_.sequence();
     const ImageSequence first{all.images, all.positions.first(to_size(count_)), all.normalization};
-    evaluate(
-        network, first, count_, hook, [](std::int64_t, std::span<const float>) {},
-        [](std::int64_t) {});
+    for_each_batch(
+        first, count_, network.device(),
+        [&](std::span<const std::int64_t>, const at::Tensor& batch) { network.run(batch, hook); },
+        {});
   }
 
   bool is_refined(NodeId node) const { return site_of_.contains(node); }
@@ -222,7 +224,11 @@ class Refiner {
 
   void visit(NodeId node, at::Tensor& value) {
     if (config_.quant.batch_norm_reestimation && is_refined(node)) reestimate(node, value);
-    outputs_(node, value);
+    if (const Quantizer* quantizer = outputs_[to_size(node)]) {
+      // An output that is its input under another name (flatten, dropout) may have other readers.
+      if (value.storage().use_count() > 1) value = value.clone();
+      quantizer->apply(value);
+    }
     if (!config_.quant.adaptive_rounding) return;
     for (const NodeId user : graph_.users(node)) {
       if (!is_refined(user)) continue;
@@ -323,7 +329,7 @@ class Refiner {
   std::int64_t count_;  // of images, at once
   graph::Parameters quantized_;
   std::vector<bool> fused_relu_;
-  OutputQuantizers outputs_;
+  std::vector<const Quantizer*> outputs_;  // by node; nullptr: not quantized
   std::map<NodeId, std::size_t> site_of_;  // of weights, by layer
   std::map<NodeId, Reference> references_;
   std::map<NodeId, std::vector<float>> windows_;  // of layers still to come
