@@ -79,6 +79,12 @@ BITSWEEP_FORMULA std::int32_t weight_code_number(double code, const WeightQuanti
   return static_cast<std::int32_t>(number == number ? number : 0.0);
 }
 
+// The code that weight_code_number() wrote.
+BITSWEEP_FORMULA double weight_code_of_number(std::int32_t number, const WeightQuantizer& q) {
+  const bool binary_dorefa = q.bits == 1 && q.kind == WeightQuantizerKind::dorefa;
+  return binary_dorefa ? 2.0 * number - 1.0 : static_cast<double>(number);
+}
+
 // The number that a code stands for.
 BITSWEEP_FORMULA float weight_of_code(double code, double steps, double mean_abs,
                                       WeightRounding rounding) {

@@ -12,17 +12,14 @@
 #include "cli/command.h"
 #include "cli/devices.h"
 #include "cli/differences.h"
+#include "cli/known_task.h"
 #include "cli/known_trial.h"
 #include "cli/locations.h"
 #include "cli/version.h"
-#include "config/identity.h"
-#include "core/hash.h"
 #include "core/text.h"
-#include "data/dataset.h"
 #include "run/provenance.h"
 #include "run/supervisor.h"
 #include "store/store.h"
-#include "sweep/locate.h"
 
 namespace bitsweep::cli {
 namespace {
@@ -60,86 +57,15 @@ class Scratch {
   fs::path folder_;
 };
 
-// The weight file of the trial on this machine, found by what it holds: as it was named, from here
-// and from the folders of sweeps and recipes.
-std::string find_weights(const std::string& named, const std::string& sha256) {
-  std::vector<fs::path> folders = {"", "sweeps", "experiments"};
-  std::error_code ignored;
-  for (const char* base : {"sweeps", "experiments"}) {
-    for (const auto& entry : fs::directory_iterator(base, ignored)) {
-      if (entry.is_directory(ignored)) folders.push_back(entry.path());
-    }
-  }
-  sweep::Locator locator;
-  for (const std::string& name : {named, fs::path(named).filename().string()}) {
-    for (const fs::path& folder : folders) {
-      const auto& file = locator.weights(name, folder);
-      if (file.sha256 == sha256) return file.path.string();
-    }
-  }
-  throw DataError(fmt::format(
-      "{}: no file with SHA-256 {} is found from here; give it with --weights", named, sha256));
-}
-
-// The weights that another trial left (`stage:NAME`, `trial:KEY`), if they are those that this one
-// started from.
-std::string trial_weights(const std::string& key, const KnownTrial& known, const Options& options) {
-  const std::string sha256 = known.attempt.fingerprint.value("weights_sha256", "");
-  const auto store = store::Store::open_if_exists(options.database);
-  const auto path = store ? store->artifact(key, "weights") : std::nullopt;
-  if (path && fs::exists(*path) && sha256_file(*path) == sha256) return path->string();
-  throw DataError(fmt::format(
-      "it started from the weights of trial {} with SHA-256 {}, which {} does not have; "
-      "give the file with --weights",
-      key.substr(0, 12), sha256, options.database));
-}
-
-// Settings and paths of the trial, with its identity checked: a bitsweep that understands the
-// configuration otherwise must not run it under this key.
-run::Task make_task(const KnownTrial& known, const Options& options) {
-  const config::Settings settings = config::Settings::from_json(known.trial.config);
-  const auto canonical = nlohmann::json::parse(known.trial.canonical);
-  config::Digests digests;
-  const auto* data_name = settings.get("data.name").as<std::string>();
-  digests["data.name"] = sweep::dataset_digest(data::datasets().get(*data_name));
-  run::Task task;
-  task.key = known.trial.key;
-  task.name = known.trial.memberships.empty() ? task.key : known.trial.memberships[0].name;
-  task.settings = known.trial.config;
-  task.paths = nlohmann::json::object();
+run::Task task_of(const KnownTrial& known, const Options& options) {
+  run::Task task = known_task(known, options.database, options.weights);
   task.resume = false;
   task.stop_after_epochs = options.epochs;
-  const auto weights = canonical.find("model.weights");
-  if (weights != canonical.end() && weights->contains("sha256")) {
-    const std::string named = *settings.get("model.weights").as<std::string>();
-    const std::string digest = weights->at("sha256").get<std::string>();
-    const bool is_of_trial = named.starts_with("stage:") || named.starts_with("trial:");
-    const std::string path = !options.weights.empty() ? fs::absolute(options.weights).string()
-                             : is_of_trial            ? trial_weights(digest, known, options)
-                                                      : find_weights(named, digest);
-    digests["model.weights"] = is_of_trial ? digest : sha256_file(path);
-    task.paths["model.weights"] = path;
-  }
-  const auto file = canonical.find("model.file");
-  if (file != canonical.end() && file->contains("sha256")) {
-    const std::string path = find_weights(*settings.get("model.file").as<std::string>(),
-                                          file->at("sha256").get<std::string>());
-    digests["model.file"] = sha256_file(path);
-    task.paths["model.file"] = path;
-  }
-  const config::Identity identity = config::identify(settings, digests);
-  if (identity.key != known.trial.key) {
-    throw ConfigError(
-        fmt::format("{} is {} for this bitsweep, its data and weights; the canonical "
-                    "forms: {} and {}",
-                    known.trial.key.substr(0, 12), identity.key.substr(0, 12),
-                    known.trial.canonical, identity.canonical));
-  }
   return task;
 }
 
 store::AttemptRecord run_again(const KnownTrial& known, const Options& options) {
-  const run::Task task = make_task(known, options);
+  const run::Task task = task_of(known, options);
   const Scratch scratch;
   auto store = store::Store::open(scratch.database(), store::Access::write);
   store::TrialRecord trial = known.trial;

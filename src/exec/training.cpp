@@ -14,48 +14,16 @@
 #include "core/check.h"
 #include "core/error.h"
 #include "kernels/weight_quantizer.h"
+#include "quant/site_quantizers.h"
 
 namespace bitsweep::exec {
 namespace {
 
-using kernels::ClampQuantizer;
-using kernels::ClampQuantizerKind;
 using kernels::Stream;
 using kernels::WeightQuantizer;
-using kernels::WeightQuantizerKind;
 using kernels::WeightQuantizerState;
 
 std::size_t at_index(int i) { return static_cast<std::size_t>(i); }
-
-ClampQuantizer output_quantizer(const quant::QuantizerSite& site, const std::string& node) {
-  ClampQuantizer out;
-  out.bits = site.bits;
-  if (site.quantizer == "dorefa_clamp") {
-    out.kind = ClampQuantizerKind::dorefa_clamp;
-    out.factor = static_cast<float>(site.clamp_factor);
-  } else if (site.quantizer == "pact_fixed") {
-    out.kind = ClampQuantizerKind::pact_fixed;
-    out.clip = static_cast<float>(site.clip);
-  } else if (site.quantizer == "pact") {
-    out.kind = ClampQuantizerKind::pact;
-  } else if (site.quantizer == "mpact") {
-    out.kind = ClampQuantizerKind::mpact;
-  } else {
-    throw ConfigError(
-        fmt::format("'{}': activation quantizer '{}' cannot be trained; known: "
-                    "dorefa_clamp, pact_fixed, pact, mpact",
-                    node, site.quantizer));
-  }
-  return out;
-}
-
-WeightQuantizer weight_quantizer(const quant::QuantizerSite& site, const std::string& node) {
-  if (site.quantizer == "tanh_symmetric") return {WeightQuantizerKind::tanh_symmetric, site.bits};
-  if (site.quantizer == "dorefa") return {WeightQuantizerKind::dorefa, site.bits};
-  throw ConfigError(
-      fmt::format("'{}': weight quantizer '{}' cannot be trained; known: tanh_symmetric, dorefa",
-                  node, site.quantizer));
-}
 
 }  // namespace
 
@@ -137,7 +105,7 @@ std::int64_t Training::make_layer(const LayerStep& step, std::size_t index,
   if (type_ != at::kFloat)
     layer.operand = at::empty(layer.weight.sizes(), layer.weight.options().dtype(type_));
   if (step.weight_site == kNone) return 0;
-  weight_quantizer(sites_.sites[at_index(step.weight_site)], graph_.node(step.node).name);
+  quant::weight_quantizer(sites_.sites[at_index(step.weight_site)], graph_.node(step.node).name);
   layer.scratch_offset = scratch_offset;
   layer.quantized = at::empty_like(layer.weight);
   layer.quantizer_state = at::empty({static_cast<std::int64_t>(sizeof(WeightQuantizerState))},
@@ -161,8 +129,8 @@ void Training::make_fused(const FusedStep& step, std::size_t index) {
     fused.affine = empty_affine(norm->features, device_);
   }
   if (step.output_site != kNone) {
-    fused.quantizer = output_quantizer(sites_.sites[at_index(step.output_site)],
-                                       graph_.node(step.nodes.back()).name);
+    fused.quantizer = quant::clamp_quantizer(sites_.sites[at_index(step.output_site)],
+                                             graph_.node(step.nodes.back()).name);
   }
 }
 
@@ -191,8 +159,8 @@ bool Training::wants_gradient(SlotId slot) const {
 
 void Training::quantize_weight(LayerState& layer, const LayerStep& step) const {
   if (step.weight_site != kNone) {
-    const WeightQuantizer quantizer =
-        weight_quantizer(sites_.sites[at_index(step.weight_site)], graph_.node(step.node).name);
+    const WeightQuantizer quantizer = quant::weight_quantizer(
+        sites_.sites[at_index(step.weight_site)], graph_.node(step.node).name);
     const auto* w = layer.weight.const_data_ptr<float>();
     auto* w_q = layer.quantized.mutable_data_ptr<float>();
     auto* tanh_w = tanh_.mutable_data_ptr<double>() + layer.scratch_offset;
@@ -214,7 +182,8 @@ void Training::run(const LayerStep& step, std::size_t index) {
   quantize_weight(layer, step);
   const at::Tensor bias =
       layer.bias.defined() && type_ != at::kFloat ? layer.bias.to(type_) : layer.bias;
-  values_[at_index(step.y)].reset();  // the last step's goes first, so that its memory is used again
+  values_[at_index(step.y)]
+      .reset();  // the last step's goes first, so that its memory is used again
   values_[at_index(step.y)] =
       layer_forward(graph_.node(step.node), values_[at_index(step.x)], layer.operand, bias);
 }
@@ -327,8 +296,8 @@ void Training::run_back(const LayerStep& step, std::size_t index) {
   layer.weight_gradient.copy_(gradients.weight);
   if (layer.bias.defined()) layer.bias_gradient.copy_(gradients.bias);
   if (step.weight_site != kNone) {
-    const WeightQuantizer quantizer =
-        weight_quantizer(sites_.sites[at_index(step.weight_site)], graph_.node(step.node).name);
+    const WeightQuantizer quantizer = quant::weight_quantizer(
+        sites_.sites[at_index(step.weight_site)], graph_.node(step.node).name);
     auto* gradient = layer.weight_gradient.mutable_data_ptr<float>();
     const auto* w = layer.weight.const_data_ptr<float>();
     const auto* tanh_w = tanh_.const_data_ptr<double>() + layer.scratch_offset;

@@ -52,6 +52,7 @@ class SafetensorsFile {
   const std::vector<TensorInfo>& tensors() const { return tensors_; }  // in order of their bytes
   const TensorInfo* find(std::string_view name) const;               // nullptr where there is none
   std::span<const std::byte> bytes(const TensorInfo& tensor) const;  // little endian, row-major
+  std::size_t data_begin() const { return data_begin_; }  // where in the file the data starts
 
  private:
   SafetensorsFile() = default;

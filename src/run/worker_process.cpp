@@ -127,8 +127,10 @@ WorkerProcess::~WorkerProcess() {
   close_if_open(log_);
 }
 
-bool WorkerProcess::send(const Assignment& assignment) {
-  const std::string line = to_json(assignment).dump() + "\n";
+bool WorkerProcess::send(const Assignment& assignment) { return send(to_json(assignment)); }
+
+bool WorkerProcess::send(const nlohmann::json& object) {
+  const std::string line = object.dump() + "\n";
   std::size_t at = 0;
   while (at < line.size()) {
     const auto wrote = ::write(jobs_, line.data() + at, line.size() - at);

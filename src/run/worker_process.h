@@ -35,6 +35,7 @@ class WorkerProcess {
 
   // False where the worker is gone (its end will show as end of file on the events).
   bool send(const Assignment& assignment);
+  bool send(const nlohmann::json& object);
   // The complete lines that have arrived. Lines that are no JSON object are returned as
   // {"event": "garbage", "text": …}. `ended` is set at end of file.
   std::vector<nlohmann::json> read_events(bool& ended);

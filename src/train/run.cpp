@@ -14,6 +14,7 @@
 #include "core/stopwatch.h"
 #include "data/order.h"
 #include "exec/device.h"
+#include "export/alphas.h"
 #include "export/weights.h"
 #include "ptq/statistics.h"
 #include "train/schedule.h"
@@ -375,7 +376,7 @@ void Run::save_weights(Outcome& outcome) {
   exporting::Metadata metadata = {{"bitsweep.trial", folders_.key},
                                   {"bitsweep.epoch", std::to_string(outcome.selected_epoch)},
                                   {"bitsweep.top1", fmt::format("{}", outcome.accuracy.top1())}};
-  if (!alphas.empty()) metadata[kAlphaMetadata] = alphas.dump();
+  if (!alphas.empty()) metadata[exporting::kAlphaMetadata] = alphas.dump();
   exporting::save_weights(path, parameters, metadata);
   outcome.result_sha256 = sha256_file(path);
 }

@@ -22,10 +22,6 @@
 
 namespace bitsweep::train {
 
-// Where weights.safetensors holds α: metadata, a JSON object by node, so that the file loads into
-// the network with or without quantizers.
-inline constexpr const char* kAlphaMetadata = "bitsweep.alpha";
-
 class Run {
  public:
   // Everything that is passed must outlive this object.

@@ -1,12 +1,12 @@
 #include "train/trial.h"
 
 #include <algorithm>
-#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
 #include "core/hash.h"
 #include "exec/device.h"
+#include "export/alphas.h"
 #include "export/torch_file.h"
 #include "export/weights.h"
 #include "models/model.h"
@@ -41,24 +41,6 @@ Network network_of(const TrialConfig& config, const data::Dataset& dataset) {
   return {std::move(plan.folding.graph), std::move(plan.sites)};
 }
 
-// The α that a training with quantizers left in its weight file; an empty object where it holds
-// none.
-nlohmann::json alphas_of(const exporting::SafetensorsFile& file) {
-  const auto text = file.metadata().find(kAlphaMetadata);
-  if (text == file.metadata().end()) return nlohmann::json::object();
-  const auto alphas = nlohmann::json::parse(text->second, nullptr, /*allow_exceptions=*/false);
-  const auto is_alpha = [](const nlohmann::json& value) {
-    return value.is_number() && std::isfinite(value.get<double>()) && value.get<double>() != 0;
-  };
-  if (!alphas.is_object() || !std::all_of(alphas.begin(), alphas.end(), is_alpha)) {
-    throw DataError(
-        fmt::format("{}: metadata '{}' is {}; expected an object of finite numbers that "
-                    "are not 0, by node",
-                    file.path().string(), kAlphaMetadata, text->second.substr(0, 100)));
-  }
-  return alphas;
-}
-
 void check_precision(const TrialConfig& config, c10::Device device) {
   if (config.train.precision == config::Precision::bf16 && device.is_cpu() && !exec::has_bf16()) {
     throw ConfigError(
@@ -81,7 +63,7 @@ Outcome Session::run(const TrialConfig& config, const Folders& folders, const Li
   } else {
     const auto file = exporting::read_weight_file(config.model.weights);
     parameters = exporting::load_weights(file, network.graph);
-    alphas = alphas_of(file);
+    alphas = exporting::alphas_of(file);
     outcome.weights_sha256 = sha256_file(config.model.weights);
   }
   const auto images_of = [&](data::Split split) {

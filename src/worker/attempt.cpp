@@ -10,9 +10,8 @@
 
 #include "config/trial.h"
 #include "core/file.h"
-#include "data/dataset.h"
 #include "exec/device.h"
-#include "models/model.h"
+#include "worker/configuration.h"
 #include "worker/faults.h"
 #include "worker/result.h"
 
@@ -24,18 +23,6 @@ using run::FailureClass;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kBetweenProgress(200);
-
-config::TrialConfig trial_config(const run::Job& job) {
-  config::Settings settings = config::Settings::from_json(job.settings);
-  for (const auto& [key, path] : job.paths.items()) {
-    settings.set(key, path.get<std::string>(), "job");
-  }
-  config::TrialConfig out = config::to_trial(settings);
-  out.data.image_size = data::shape_of(data::datasets().get(out.data.name), out.data.image_size,
-                                       models::input_shape(out.model).height)
-                            .height;
-  return out;
-}
 
 json to_json(const ptq::SharedCounts& counts) {
   return {{"event", "shared"},
@@ -184,7 +171,7 @@ void Worker::run(const run::Assignment& assignment) {
       }
       locks.push_back(std::move(*lock));
       exec::set_threads(job.threads);
-      config::TrialConfig config = trial_config(job);
+      config::TrialConfig config = trial_config(job.settings, job.paths);
       switch (config.kind) {
         case config::TrialKind::ptq:
           quantizations.push_back({&job, std::move(config)});

@@ -26,6 +26,7 @@
 #include "worker/bench_ptq.h"
 #include "worker/bench_shared.h"
 #include "worker/bench_train.h"
+#include "worker/questions.h"
 #include "worker/stop.h"
 
 namespace bitsweep::worker {
@@ -71,7 +72,12 @@ int serve(int out) {
         {"device", kernels::cuda_available() ? kernels::cuda_device_name(0) : "cpu"}});
   Worker worker(send, train_on);
   for (std::string line; std::getline(std::cin, line);) {
-    worker.run(run::assignment_from_json(nlohmann::json::parse(line)));
+    const auto message = nlohmann::json::parse(line);
+    if (message.contains("question")) {
+      answer(message, send);
+    } else {
+      worker.run(run::assignment_from_json(message));
+    }
     if (stop_signal() != 0) return static_cast<int>(ExitCode::kPreempted);
   }
   send({{"event", "bye"}});

@@ -1,0 +1,31 @@
+// What `bitsweep export --format` writes.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "export/quantized_network.h"
+
+namespace bitsweep::cli {
+
+struct Written {
+  std::string format;
+  std::vector<std::string> files;
+  std::uint64_t bytes = 0;  // of all files
+};
+
+struct ExportFormat {
+  std::string name;
+  std::string summary;
+  std::string suffix;  // of the default file or folder
+  Written (*write)(const exporting::QuantizedNetwork& network, const std::filesystem::path& path);
+};
+
+// Throws ConfigError for an unknown name.
+const ExportFormat& export_format(const std::string& name);
+// "safetensors (packed codes …), …", for help.
+std::string export_format_summary();
+
+}  // namespace bitsweep::cli
