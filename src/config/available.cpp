@@ -11,8 +11,9 @@ namespace {
 
 void check_word(const Key& key, const Value& value, const std::string& scheme, const Place& place) {
   const auto* word = value.as<std::string>();
-  if (word == nullptr || key.later_words.empty()) return;
+  if (word == nullptr) return;
   const SchemeWords* under = words_under(key, scheme);
+  if (under == nullptr && key.later_words.empty()) return;
   const std::vector<std::string>& words = under ? under->words : key.words;
   if (is_word(*word, words)) return;
   const std::string said = fmt::format("{}: {} = \"{}\"", place, key.name, *word);
@@ -30,7 +31,8 @@ void check_available(const Settings& settings) {
   static const std::vector<KeyIndex> restricted = [] {
     std::vector<KeyIndex> out;
     for (KeyIndex key = 0; key < schema().size(); ++key) {
-      if (schema()[key].later || !schema()[key].later_words.empty()) out.push_back(key);
+      const Key& known = schema()[key];
+      if (known.later || !known.later_words.empty() || !known.by_scheme.empty()) out.push_back(key);
     }
     return out;
   }();

@@ -24,8 +24,9 @@ class Numbers {
   int of(const T& thing) {
     const auto found =
         std::ranges::find_if(things_, [&](const T* known) { return *known == thing; });
+    const auto number = static_cast<int>(found - things_.begin());
     if (found == things_.end()) things_.push_back(&thing);
-    return static_cast<int>(found - things_.begin());
+    return number;
   }
 
  private:

@@ -77,7 +77,7 @@ TEST_CASE("mse makes the choice of brute force on 100 candidates") {
   }
 }
 
-TEST_CASE("where few values make two ranges all but equal, mse loses less than one in a thousand") {
+TEST_CASE("where few values make two ranges all but equal, mse loses less than two in a thousand") {
   for (const unsigned seed : {1U, 2U, 3U}) {
     const std::vector<float> x = mixture(20000, seed);
     for (const int bits : {2, 4, 6, 8}) {
@@ -87,7 +87,7 @@ TEST_CASE("where few values make two ranges all but equal, mse loses less than o
         const auto error = [&](RealRange range) {
           return testing::squared_error(x, asked.grid(range), half_range);
         };
-        CHECK(error(chosen("mse", x, asked)) <= 1.001 * error(by_brute_force(x, asked)));
+        CHECK(error(chosen("mse", x, asked)) <= 1.002 * error(by_brute_force(x, asked)));
       }
     }
   }
