@@ -2,12 +2,14 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "config/identity.h"
 #include "core/hash.h"
 #include "data/dataset.h"
 #include "store/store.h"
 #include "sweep/locate.h"
+#include "sweep/plan.h"
 
 namespace bitsweep::cli {
 namespace {
@@ -37,9 +39,8 @@ std::string find_weights(const std::string& named, const std::string& sha256) {
 
 // The weights that another trial left (`stage:NAME`, `trial:KEY`), if they are those that this one
 // started from.
-std::string trial_weights(const std::string& key, const KnownTrial& known,
+std::string trial_weights(const std::string& key, const std::string& sha256,
                           const std::string& database) {
-  const std::string sha256 = known.attempt.fingerprint.value("weights_sha256", "");
   const auto store = store::Store::open_if_exists(database);
   const auto path = store ? store->artifact(key, "weights") : std::nullopt;
   if (path && fs::exists(*path) && sha256_file(*path) == sha256) return path->string();
@@ -63,16 +64,20 @@ run::Task known_task(const KnownTrial& known, const std::string& database,
   task.name = known.trial.memberships.empty() ? task.key : known.trial.memberships[0].name;
   task.settings = known.trial.config;
   task.paths = nlohmann::json::object();
-  const auto weights = canonical.find("model.weights");
-  if (weights != canonical.end() && weights->contains("sha256")) {
-    const std::string named = *settings.get("model.weights").as<std::string>();
+  for (const char* key : sweep::kWeightKeys) {
+    const auto weights = canonical.find(key);
+    if (weights == canonical.end() || !weights->contains("sha256")) continue;
+    const bool is_start = std::string_view(key) == "model.weights";
+    const std::string named = *settings.get(key).as<std::string>();
     const std::string digest = weights->at("sha256").get<std::string>();
     const bool is_of_trial = named.starts_with("stage:") || named.starts_with("trial:");
-    const std::string path = !weights_file.empty() ? fs::absolute(weights_file).string()
-                             : is_of_trial         ? trial_weights(digest, known, database)
-                                                   : find_weights(named, digest);
-    digests["model.weights"] = is_of_trial ? digest : sha256_file(path);
-    task.paths["model.weights"] = path;
+    const std::string sha256 = known.attempt.fingerprint.value(
+        is_start ? "weights_sha256" : "teacher_sha256", std::string());
+    const std::string path = is_start && !weights_file.empty() ? fs::absolute(weights_file).string()
+                             : is_of_trial ? trial_weights(digest, sha256, database)
+                                           : find_weights(named, digest);
+    digests[key] = is_of_trial ? digest : sha256_file(path);
+    task.paths[key] = path;
   }
   const auto file = canonical.find("model.file");
   if (file != canonical.end() && file->contains("sha256")) {

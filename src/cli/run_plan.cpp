@@ -26,6 +26,7 @@ run::Task make_task(const sweep::PlannedTrial& trial, const run::Decision& decis
   task.paths = trial.paths;
   task.successes_seen = decision.successes_seen;
   task.waits_for = trial.waits_for;
+  if (!trial.waits_for.empty()) task.takes_weights = trial.takes_weights;
   task.waits_for_name = decision.waits_for_name;
   task.resume = !options.force;
   const auto* timeout = trial.settings.get("budget.trial_timeout").as<std::string>();

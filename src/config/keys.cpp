@@ -46,7 +46,8 @@ void add_model(std::vector<Key>& keys) {
                   .role = Role::content});
   keys.push_back({.name = "model.weights",
                   .type = Type::path,
-                  .doc = "a safetensors file or PyTorch state dictionary (.pth, .pt, .th), relative to the file it is named in, then in the "
+                  .doc = "a safetensors file or PyTorch state dictionary (.pth, .pt, .th), "
+                         "relative to the file it is named in, then in the "
                          "data search path; or `stage:NAME`, `trial:KEY`; training without them "
                          "starts from scratch",
                   .role = Role::content});
@@ -265,7 +266,7 @@ void add_quant(std::vector<Key>& keys) {
   keys.push_back(quantizer_key(
       "quant.activation",
       {{"aciq", "affine", {"affine", "symmetric", "mid_tread"}, {}},
-       {"dorefa_pact", "mpact", {"mpact", "pact", "pact_fixed", "dorefa_clamp"}, {"lsq"}}}));
+       {"dorefa_pact", "mpact", {"mpact", "pact", "pact_fixed", "dorefa_clamp", "lsq"}, {}}}));
   keys.push_back({.name = "quant.activation.bias_correction",
                   .type = Type::word,
                   .fallback = "none",

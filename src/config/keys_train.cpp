@@ -110,7 +110,35 @@ void add_step(std::vector<Key>& keys) {
                           "arithmetic of convolutions and linear layers in a step"));
 }
 
+void add_distillation(std::vector<Key>& keys) {
+  const std::string distils = trains_and("train.distillation.weights != null");
+  keys.push_back({.name = "train.distillation.weights",
+                  .type = Type::path,
+                  .doc = "weights of the same network in full precision, whose answers training "
+                         "aims at (as `model.weights`); unset: the labels alone",
+                  .role = Role::content,
+                  .used_when = kTrains});
+  keys.push_back({.name = "train.distillation.temperature",
+                  .type = Type::real,
+                  .fallback = 4.0,
+                  .doc = "what both networks' logits are divided by",
+                  .min = 1e-3,
+                  .used_when = distils});
+  keys.push_back(
+      {.name = "train.distillation.weight",
+       .type = Type::real,
+       .fallback = 1.0,
+       .doc = "share of temperature² · KL(teacher ‖ student) in the loss; 1 uses no label",
+       .min = 0,
+       .max = 1,
+       .used_when = distils});
+}
+
 void add_reporting(std::vector<Key>& keys) {
+  keys.push_back(from_zero_key("norm_batches", 0,
+                               "batches of unaugmented training images, in file order, that the "
+                               "running statistics of batch norms are measured anew on before the "
+                               "last evaluation; 0: none"));
   keys.push_back(word_key("select", {"last", "best_validation", "best_test"}, "last",
                           "the epoch whose network is the result; `best_test`, as the documents "
                           "did it, is no honest estimate"));
@@ -126,6 +154,7 @@ void add_train_keys(std::vector<Key>& keys) {
   add_optimizer(keys);
   add_schedule(keys);
   add_step(keys);
+  add_distillation(keys);
   add_reporting(keys);
 }
 

@@ -9,6 +9,8 @@ namespace {
 
 const char* const kToyNet = "model.name == \"toynet\"";
 const char* const kOthers = "model.name != \"toynet\"";
+const char* const kResNet20 = "model.name == \"resnet20\"";
+const char* const kMobileNetV2 = "model.name == \"mobilenetv2_cifar\"";
 
 // One of ToyNet's lists of 13: entries 0 and 1, three groups of three, entries 11 and 12.
 List toynet(Value first, int second, std::array<int, 3> middle, Value eleventh, Value last) {
@@ -16,6 +18,16 @@ List toynet(Value first, int second, std::array<int, 3> middle, Value eleventh, 
   for (const int width : middle) out.insert(out.end(), 3, Value(width));
   out.push_back(std::move(eleventh));
   out.push_back(std::move(last));
+  return out;
+}
+
+// One of MobileNetV2's lists of 20: entry 0, the stem or its output with 13 blocks, the next four,
+// and the last two.
+List mobilenetv2(int front, int rear, const Value& last) {
+  List out = {"none"};
+  out.insert(out.end(), 13, Value(front));
+  out.insert(out.end(), 4, Value(rear));
+  out.insert(out.end(), 2, last);
   return out;
 }
 
@@ -65,10 +77,13 @@ std::vector<Preset> dorefa_pact_presets() {
       .scheme = "dorefa_pact",
       .source =
           "this project: document 002 names it (\"some rear blocks changed\") and never ran "
-          "it; here the weights of the last stage have 6 bits",
-      .rules = {{"quant.weight.bits", List{8, 8, 8, 8, 8, 8, 6, 6, 6}, ""},
-                {"quant.activation.bits", List{8, 8, 8, 8, 8, 8, 8, 8, 8}, ""}},
-      .models = {"resnet20"}};
+          "it; here the weights of the last stage have 6 bits (MobileNetV2: of the last four "
+          "blocks)",
+      .rules = {{"quant.weight.bits", List{8, 8, 8, 8, 8, 8, 6, 6, 6}, kResNet20},
+                {"quant.activation.bits", List(9, Value(8)), kResNet20},
+                {"quant.weight.bits", mobilenetv2(8, 6, 16), kMobileNetV2},
+                {"quant.activation.bits", mobilenetv2(8, 8, none), kMobileNetV2}},
+      .models = {"resnet20", "mobilenetv2_cifar"}};
 
   Preset cfg_2_april_15 =
       lists("cfg-2-2022-04-15", "document 002 of 15 to 17 April 2022, facts A.7",

@@ -139,15 +139,25 @@ DorefaPactConfig read_dorefa_pact(const Reader& in) {
   out.clamp_factor = in.real("quant.activation.clamp_factor");
   out.clip = in.real("quant.activation.clip");
   out.alpha_init = in.optional_real("quant.activation.alpha_init");
-  out.alpha_penalty = in.real("quant.activation.alpha_penalty");
+  const bool learns_steps = in.word("quant.activation.quantizer") == "lsq";
+  out.alpha_penalty = learns_steps ? 0.0 : in.real("quant.activation.alpha_penalty");
   out.alpha_weight_decay = in.optional_real("quant.activation.alpha_weight_decay");
-  out.alpha_positive = in.flag("quant.activation.alpha_positive");
+  out.alpha_positive = learns_steps || in.flag("quant.activation.alpha_positive");
   out.input = in.flag("quant.sites.input");
   out.inside = in.flag("quant.sites.inside");
   out.after_add = in.flag("quant.sites.after_add");
   out.branch_output = in.flag("quant.sites.branch_output");
   out.pool_output = in.flag("quant.sites.pool_output");
   out.batch_norm_output = in.flag("quant.sites.batch_norm_output");
+  out.input_quantizer = in.word("quant.sites.input_quantizer");
+  out.gradient_bits = in.width("quant.gradient.bits", kUnquantizedBits);
+  out.batch_norm_bits = in.optional_integer("quant.batch_norm.bits");
+  out.batch_norm_integer_bits = in.integer("quant.batch_norm.integer_bits");
+  if (out.batch_norm_bits && out.batch_norm_integer_bits > *out.batch_norm_bits) {
+    throw ConfigError(fmt::format(
+        "{}: {} is more than {}", in.settings().place_of("quant.batch_norm.integer_bits"),
+        in.said("quant.batch_norm.integer_bits"), in.said("quant.batch_norm.bits")));
+  }
   return out;
 }
 

@@ -114,12 +114,12 @@ struct CalibrationConfig {
 };
 
 // What scheme `dorefa_pact` alone reads (document 002; facts A.4, A.8). α: the learned end of pact
-// and mpact, one for each activation quantizer.
+// and mpact, the learned step of lsq, one for each activation quantizer.
 struct DorefaPactConfig {
   double clamp_factor = 0.1;                 // dorefa_clamp
   double clip = 2;                           // pact_fixed
-  std::optional<double> alpha_init;          // nullopt: 10 in blocks, 6 outside them
-  double alpha_penalty = 2e-4;               // λ of λ·Σα² in the loss
+  std::optional<double> alpha_init;          // nullopt: 10 in blocks, 6 outside; lsq: first batch
+  double alpha_penalty = 2e-4;               // λ of λ·Σα² in the loss; 0 with lsq
   std::optional<double> alpha_weight_decay;  // nullopt: train.weight_decay
   bool alpha_positive = true;                // α stays above 0
   // Where activation quantizers stand; the places themselves are the network's (graph/bit_map.h).
@@ -129,6 +129,11 @@ struct DorefaPactConfig {
   bool branch_output = true;
   bool pool_output = true;
   bool batch_norm_output = false;
+  std::string input_quantizer = "same";  // as quant.activation.quantizer, or that of all
+  int gradient_bits = kUnquantizedBits;  // of the gradients that arrive at layers
+  // Scale and shift of batch norms as ap_fixed<bits, integer_bits>; nullopt: float32.
+  std::optional<std::int64_t> batch_norm_bits;
+  std::int64_t batch_norm_integer_bits = 16;
 };
 
 struct QuantConfig {
@@ -152,6 +157,14 @@ struct EvalConfig {
   std::int64_t batch_size = 500;
   bool shuffle = false;
   EvalSplit split = EvalSplit::test;  // of kind ptq
+};
+
+// The softened answers of another network's logits as what a training aims at (Hinton 2015).
+struct DistillationConfig {
+  std::string weights;  // of the same network in full precision, as ModelConfig::weights; "" none
+  double temperature = 4;
+  double weight = 1;  // of its loss; 1 − weight is left to the labels
+  bool is_on() const { return !weights.empty(); }
 };
 
 // `kind = "train"`. Epochs are counted from 0; a step is one
@@ -182,6 +195,10 @@ struct TrainConfig {
   bool augment = true;          // data.augment: random crop and flip
   std::int64_t eval_every = 1;  // epochs between evaluations; 0: at the end alone
   std::int64_t log_every = 10;  // steps between points of the per-step series
+  DistillationConfig distillation;
+  // Batches of the training images, as they are and in file order, that the running statistics of
+  // batch norms are measured anew on after the last step; 0: they stay as training left them.
+  std::int64_t norm_batches = 0;
 };
 
 struct TrialConfig {

@@ -94,6 +94,10 @@ TrainConfig read_train(const Reader& in, const DataConfig& data) {
   out.augment = in.flag("data.augment");
   out.eval_every = in.integer("train.eval_every");
   out.log_every = in.integer("train.log_every");
+  out.distillation = {in.text_or_empty("train.distillation.weights"),
+                      in.real("train.distillation.temperature"),
+                      in.real("train.distillation.weight")};
+  out.norm_batches = in.integer("train.norm_batches");
   if (out.optimizer == "sgd" && out.nesterov && out.momentum == 0) {
     refuse(in, "train.nesterov",
            fmt::format("{} needs a momentum, and {}", in.said("train.nesterov"),

@@ -4,6 +4,7 @@
 #include <ATen/ops/empty.h>
 
 #include "core/check.h"
+#include "kernels/fixed_norm_math.h"
 
 namespace bitsweep::exec {
 namespace {
@@ -96,6 +97,14 @@ void norm_from_running(const NormTensors& norm, at::Tensor& affine) {
   } else {
     kernels::norm_evaluate_cpu(channels, parameters(norm), out);
   }
+}
+
+void fix_norm(at::Tensor& affine, kernels::FixedPoint format) {
+  const at::Tensor host = affine.cpu();
+  auto* values = static_cast<NormAffine*>(host.mutable_data_ptr());
+  const std::int64_t channels = host.numel() / static_cast<std::int64_t>(sizeof(NormAffine));
+  for (std::int64_t c = 0; c < channels; ++c) values[c] = kernels::fixed_norm(values[c], format);
+  if (!host.is_same(affine)) affine.copy_(host);
 }
 
 void fused_forward(const FusedLayer& layer, const at::Tensor& x, const at::Tensor& affine,

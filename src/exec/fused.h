@@ -5,6 +5,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "graph/graph.h"
+#include "kernels/fixed_point_math.h"
 #include "kernels/fused_layer.h"
 
 namespace bitsweep::exec {
@@ -41,6 +42,9 @@ class FusedScratch {
 void norm_from_batch(const at::Tensor& x, const NormTensors& norm, const at::Tensor& share,
                      FusedScratch& scratch, at::Tensor& affine);
 void norm_from_running(const NormTensors& norm, at::Tensor& affine);
+// Puts scale and shift of `affine` on a fixed-point grid (kernels/fixed_norm_math.h). A few numbers
+// a channel: done on the host, which waits for a GPU.
+void fix_norm(at::Tensor& affine, kernels::FixedPoint format);
 at::Tensor empty_affine(std::int64_t channels, at::Device device);
 
 // affine, other: undefined where there is none.

@@ -13,6 +13,7 @@
 
 #include "core/check.h"
 #include "core/error.h"
+#include "exec/quantized_gradient.h"
 #include "kernels/weight_quantizer.h"
 #include "quant/site_quantizers.h"
 
@@ -22,6 +23,10 @@ namespace {
 using kernels::Stream;
 using kernels::WeightQuantizer;
 using kernels::WeightQuantizerState;
+
+// Random streams of the steps, one each.
+constexpr std::uint32_t kDropoutStream = 0x10000;
+constexpr std::uint32_t kGradientStream = 0x20000;
 
 std::size_t at_index(int i) { return static_cast<std::size_t>(i); }
 
@@ -40,24 +45,23 @@ Training::Training(const graph::Graph& graph, quant::SitePlan sites, config::Pre
   layers_.resize(plan_.steps.size());
   fused_.resize(plan_.steps.size());
   contexts_.resize(plan_.steps.size());
-  std::vector<float> alphas;
+  learned_.resize(plan_.steps.size());
   std::int64_t scratch_size = 0;
   for (std::size_t i = 0; i < plan_.steps.size(); ++i) {
     if (const auto* layer = std::get_if<LayerStep>(&plan_.steps[i])) {
       scratch_size += make_layer(*layer, i, scratch_size);
     } else if (const auto* fused = std::get_if<FusedStep>(&plan_.steps[i])) {
       make_fused(*fused, i);
-      if (fused_[i].quantizer.learns()) {
-        fused_[i].alpha = static_cast<int>(alphas.size());
-        alphas.push_back(static_cast<float>(sites_.sites[at_index(fused->output_site)].alpha_init));
-        alpha_names_.push_back(graph_.node(fused->nodes.back()).name);
-      }
+    } else if (const auto* grid = std::get_if<LearnedGridStep>(&plan_.steps[i])) {
+      make_learned_grid(*grid, i);
     }
   }
   const auto floats = at::TensorOptions(at::kFloat).device(device_);
-  alphas_ = at::empty({static_cast<std::int64_t>(alphas.size())}, floats);
-  alphas_.copy_(at::from_blob(alphas.data(), alphas_.sizes(), at::TensorOptions(at::kFloat)));
+  alphas_ = at::empty({static_cast<std::int64_t>(first_alphas_.size())}, floats);
+  alphas_.copy_(
+      at::from_blob(first_alphas_.data(), alphas_.sizes(), at::TensorOptions(at::kFloat)));
   alpha_gradients_ = at::zeros(alphas_.sizes(), floats);
+  first_alphas_ = {};
   tanh_ = at::empty({scratch_size}, at::TensorOptions(at::kDouble).device(device_));
   share_ = at::zeros({static_cast<std::int64_t>(plan_.steps.size())},
                      at::TensorOptions(at::kDouble).device(device_));
@@ -104,6 +108,9 @@ std::int64_t Training::make_layer(const LayerStep& step, std::size_t index,
   layer.operand = layer.weight;
   if (type_ != at::kFloat)
     layer.operand = at::empty(layer.weight.sizes(), layer.weight.options().dtype(type_));
+  if (step.gradient_site != kNone) {
+    layer.gradient.bits = sites_.sites[at_index(step.gradient_site)].bits;
+  }
   if (step.weight_site == kNone) return 0;
   quant::weight_quantizer(sites_.sites[at_index(step.weight_site)], graph_.node(step.node).name);
   layer.scratch_offset = scratch_offset;
@@ -129,9 +136,22 @@ void Training::make_fused(const FusedStep& step, std::size_t index) {
     fused.affine = empty_affine(norm->features, device_);
   }
   if (step.output_site != kNone) {
-    fused.quantizer = quant::clamp_quantizer(sites_.sites[at_index(step.output_site)],
-                                             graph_.node(step.nodes.back()).name);
+    const quant::QuantizerSite& site = sites_.sites[at_index(step.output_site)];
+    fused.quantizer = quant::clamp_quantizer(site, graph_.node(site.node).name);
+    if (fused.quantizer.learns()) fused.alpha = add_alpha(site.node, site.alpha_init);
   }
+}
+
+void Training::make_learned_grid(const LearnedGridStep& step, std::size_t index) {
+  const quant::QuantizerSite& site = sites_.sites[at_index(step.output_site)];
+  learned_[index] = {.quantizer = {.bits = site.bits, .is_unsigned = site.half_range},
+                     .alpha = add_alpha(site.node, site.alpha_init)};
+}
+
+int Training::add_alpha(graph::NodeId node, double first) {
+  first_alphas_.push_back(static_cast<float>(first));
+  alpha_names_.push_back(graph_.node(node).name);
+  return static_cast<int>(first_alphas_.size()) - 1;
 }
 
 void Training::load(const graph::Parameters& parameters) {
@@ -218,10 +238,33 @@ void Training::run(const FusedStep& step, std::size_t index) {
       norm_from_batch(x, fused.norm, share_.narrow(0, static_cast<std::int64_t>(index), 1),
                       scratch_, fused.affine);
     }
+    if (sites_.batch_norm) fix_norm(fused.affine, *sites_.batch_norm);
   }
   const at::Tensor other = step.other != kNone ? values_[at_index(step.other)] : at::Tensor();
   at::Tensor& y = value_buffer(step.y, x);
   fused_forward(layer_of(step, index), x, fused.affine, other, y);
+}
+
+void Training::run(const LearnedGridStep& step, std::size_t index) {
+  LearnedGridState& learned = learned_[index];
+  const at::Tensor& x = values_[at_index(step.x)];
+  at::Tensor alpha = alphas_.narrow(0, learned.alpha, 1);
+  if (finds_steps_ && alpha.item<float>() == 0) alpha.fill_(first_step_size(learned.quantizer, x));
+  learned.grid = learned_grid(learned.quantizer, alpha.item<float>());
+  learned_step_forward(x, learned.grid, value_buffer(step.y, x));
+}
+
+void Training::find_steps(const at::Tensor& images) {
+  const c10::InferenceMode inference;
+  const auto starts_at_zero = [&](const LearnedGridState& learned) {
+    return learned.alpha != kNone && alphas_.narrow(0, learned.alpha, 1).item<float>() == 0;
+  };
+  if (std::ranges::none_of(learned_, starts_at_zero)) return;
+  const at::Tensor before = parameters_.clone();
+  finds_steps_ = true;
+  forward(images, NormMode::train);
+  finds_steps_ = false;
+  parameters_.copy_(before);
 }
 
 void Training::run(const OpStep& step, std::size_t index) {
@@ -252,8 +295,11 @@ at::Tensor Training::forward(const at::Tensor& images, NormMode mode, StepAddres
   for (std::size_t i = 0; i < plan_.steps.size(); ++i) {
     contexts_[i].training = mode == NormMode::train;
     contexts_[i].random = {.seed = address.seed,
-                           .stream = 0x10000u + static_cast<std::uint32_t>(i),
+                           .stream = kDropoutStream + static_cast<std::uint32_t>(i),
                            .step = address.step};
+    layers_[i].noise = {.seed = address.seed,
+                        .stream = kGradientStream + static_cast<std::uint32_t>(i),
+                        .step = address.step};
     std::visit([&](const auto& step) { run(step, i); }, plan_.steps[i]);
   }
   return values_[at_index(plan_.output)].flatten(1).to(at::kFloat).contiguous();
@@ -288,8 +334,9 @@ at::Tensor Training::take_like(const at::Tensor& x) {
 
 void Training::run_back(const LayerStep& step, std::size_t index) {
   LayerState& layer = layers_[index];
-  const at::Tensor grad = arrived(step.y);
+  at::Tensor grad = arrived(step.y);
   BITSWEEP_CHECK(grad.defined(), "no gradient arrives at '{}'", graph_.node(step.node).name);
+  if (step.gradient_site != kNone) grad = quantized_gradient(grad, layer.gradient, layer.noise);
   LayerGradients gradients =
       layer_backward(graph_.node(step.node), {grad, layer.operand, grad, values_[at_index(step.x)]},
                      wants_gradient(step.x));
@@ -338,6 +385,17 @@ void Training::run_back(const FusedStep& step, std::size_t index) {
                  arriving.size() > 1 ? arriving[1] : at::Tensor(), scratch_, gradients);
   if (wants_other) arrive(step.other, gradients.other);
   if (wants_x) arrive(step.x, gradients.x);
+}
+
+void Training::run_back(const LearnedGridStep& step, std::size_t index) {
+  const LearnedGridState& learned = learned_[index];
+  const at::Tensor grad = arrived(step.y);
+  BITSWEEP_CHECK(grad.defined(), "no gradient arrives at '{}'", graph_.node(step.node).name);
+  const at::Tensor& x = values_[at_index(step.x)];
+  at::Tensor grad_x = wants_gradient(step.x) ? take_like(x) : at::Tensor();
+  at::Tensor step_gradient = alpha_gradients_.narrow(0, learned.alpha, 1);
+  learned_step_backward(x, grad, learned.grid, grad_x, step_gradient);
+  if (grad_x.defined()) arrive(step.x, std::move(grad_x));
 }
 
 void Training::run_back(const OpStep& step, std::size_t index) {

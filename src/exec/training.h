@@ -13,10 +13,13 @@
 
 #include "config/trial.h"
 #include "exec/fused.h"
+#include "exec/learned_step.h"
 #include "exec/training_ops.h"
 #include "exec/training_plan.h"
 #include "graph/graph.h"
 #include "graph/parameters.h"
+#include "kernels/gradient_quantizer_math.h"
+#include "kernels/philox_math.h"
 #include "quant/sites.h"
 
 namespace bitsweep::exec {
@@ -47,11 +50,12 @@ class Training {
   const at::Tensor& parameters() const { return parameters_; }
   // Of the last backward(), same layout; 0 where a buffer lies.
   at::Tensor& gradients() { return gradients_; }
-  // α of every quantizer that learns one, in the order of alpha_names(); and its gradient.
+  // α of every quantizer that learns one (of `lsq` its step), in the order of alpha_names(); and
+  // its gradient. A step that is 0 is still to be found (find_steps()).
   at::Tensor& alphas() { return alphas_; }
   const at::Tensor& alphas() const { return alphas_; }
   at::Tensor& alpha_gradients() { return alpha_gradients_; }
-  // The node whose output each α clamps.
+  // The node whose output each α clamps, or the step is of.
   const std::vector<std::string>& alpha_names() const { return alpha_names_; }
   // Which kind of parameter stands where in the flat buffer, buffers left out.
   enum class ParameterKind { weight, bias, norm };
@@ -65,6 +69,11 @@ class Training {
 
   void load(const graph::Parameters& parameters);
   void store(graph::Parameters& parameters) const;
+
+  // Gives every step that is 0 its first value (exec/learned_step.h), from the values that these
+  // images have in training mode, each behind the quantizers before it. Leaves the parameters, the
+  // running statistics included.
+  void find_steps(const at::Tensor& images);
 
   // ---- steps ----
 
@@ -97,6 +106,8 @@ class Training {
     at::Tensor quantized;                       // float32; undefined without a quantizer
     at::Tensor operand;                         // what the convolution reads
     at::Tensor quantizer_state;                 // bytes of WeightQuantizerState
+    kernels::GradientQuantizer gradient;        // of the step's gradient_site
+    kernels::RandomStream noise;                // of that, in this step
   };
   struct FusedState {
     NormTensors norm;
@@ -105,18 +116,28 @@ class Training {
     kernels::ClampQuantizer quantizer;
     double momentum = 0;
   };
+  struct LearnedGridState {
+    LearnedStep quantizer;
+    int alpha = kNone;
+    kernels::AffineGrid grid{};  // in this step
+  };
 
   void make_parameters();
   // The node's tensor "<name>.<kind>" within a flat buffer; undefined where the node has none.
   at::Tensor view(const at::Tensor& flat, graph::NodeId node, std::string_view kind) const;
   std::int64_t make_layer(const LayerStep& step, std::size_t index, std::int64_t scratch_offset);
   void make_fused(const FusedStep& step, std::size_t index);
+  void make_learned_grid(const LearnedGridStep& step, std::size_t index);
+  // The position of a new α.
+  int add_alpha(graph::NodeId node, double first);
   void quantize_weight(LayerState& layer, const LayerStep& step) const;
   void run(const LayerStep& step, std::size_t index);
   void run(const FusedStep& step, std::size_t index);
+  void run(const LearnedGridStep& step, std::size_t index);
   void run(const OpStep& step, std::size_t index);
   void run_back(const LayerStep& step, std::size_t index);
   void run_back(const FusedStep& step, std::size_t index);
+  void run_back(const LearnedGridStep& step, std::size_t index);
   void run_back(const OpStep& step, std::size_t index);
   kernels::FusedLayer layer_of(const FusedStep& step, std::size_t index) const;
   at::Tensor take_like(const at::Tensor& x);
@@ -138,10 +159,11 @@ class Training {
   std::vector<std::string> alpha_names_;
   std::vector<Segment> segments_;
   std::vector<graph::TensorSpec> specs_;
-  std::vector<std::int64_t> offsets_;  // by tensor spec, in parameters_
-  std::vector<LayerState> layers_;     // by step; empty for others
-  std::vector<FusedState> fused_;      // by step
-  std::vector<OpContext> contexts_;    // by step
+  std::vector<std::int64_t> offsets_;      // by tensor spec, in parameters_
+  std::vector<LayerState> layers_;         // by step; empty for others
+  std::vector<FusedState> fused_;          // by step
+  std::vector<LearnedGridState> learned_;  // by step
+  std::vector<OpContext> contexts_;        // by step
 
   FusedScratch scratch_;
   std::vector<at::Tensor> values_;                 // by slot
@@ -150,6 +172,8 @@ class Training {
   std::vector<at::Tensor> pool_;                   // gradient buffers, free where nobody else holds
   NormMode mode_ = NormMode::evaluate;
   std::int64_t reestimated_batches_ = 0;
+  std::vector<float> first_alphas_;  // while the object is made
+  bool finds_steps_ = false;
   bool wants_input_gradient_ = false;
   at::Tensor input_gradient_;
 };

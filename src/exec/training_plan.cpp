@@ -44,8 +44,10 @@ class Planner {
  public:
   Planner(const graph::Graph& graph, const quant::SitePlan& sites)
       : graph_(graph),
+        sites_(sites),
         weight_site_(graph.nodes().size(), kNone),
         output_site_(graph.nodes().size(), kNone),
+        gradient_site_(graph.nodes().size(), kNone),
         slot_of_(graph.nodes().size(), kNone),
         absorbed_(graph.nodes().size(), false),
         claimed_(graph.nodes().size(), false) {
@@ -62,7 +64,8 @@ class Planner {
       } else if (node.has_weight()) {
         const SlotId x = slot(node.inputs[0]);
         slot_of_[index(id)] = add_slot(id, true);
-        plan_.steps.push_back(LayerStep{id, x, slot(id), weight_site_[index(id)]});
+        plan_.steps.push_back(
+            LayerStep{id, x, slot(id), weight_site_[index(id)], gradient_site_[index(id)]});
         quantize_output(id);
       } else if (fused_place(node)) {
         fuse_from(id);
@@ -79,14 +82,15 @@ class Planner {
   SlotId slot(NodeId id) const { return slot_of_[index(id)]; }
 
   void place(const quant::QuantizerSite& site, int position) {
-    const bool known =
-        site.role == Role::forward && (site.place == Place::weight || site.place == Place::output);
-    if (!known) {
+    if (site.role != Role::forward || site.place == Place::edge) {
       throw ConfigError(fmt::format("'{}': training has no place for a quantizer of {} yet",
                                     graph_.node(site.node).name,
                                     site.place == Place::edge ? "one edge" : "a backward role"));
     }
-    (site.place == Place::weight ? weight_site_ : output_site_)[index(site.node)] = position;
+    std::vector<int>& of_node = site.place == Place::weight   ? weight_site_
+                                : site.place == Place::output ? output_site_
+                                                              : gradient_site_;
+    of_node[index(site.node)] = position;
   }
 
   SlotId add_slot(NodeId id, bool needs_gradient) {
@@ -106,12 +110,24 @@ class Planner {
   // A node's value was computed outside a fused step, and a quantizer stands on it.
   void quantize_output(NodeId id) {
     if (output_site_[index(id)] == kNone) return;
-    const SlotId raw = slot(id);
+    if (learns_its_step(id)) return add_learned_grid(id);
     FusedStep step;
     step.nodes = {id};
-    step.x = raw;
+    step.x = slot(id);
     step.output_site = output_site_[index(id)];
     add_fused(std::move(step));
+  }
+
+  // A grid that no fused step knows.
+  bool learns_its_step(NodeId id) const {
+    const int site = output_site_[index(id)];
+    return site != kNone && sites_.sites[static_cast<std::size_t>(site)].quantizer == "lsq";
+  }
+
+  void add_learned_grid(NodeId id) {
+    LearnedGridStep step{.node = id, .x = slot(id), .output_site = output_site_[index(id)]};
+    step.y = slot_of_[index(id)] = add_slot(id, true);
+    plan_.steps.push_back(step);
   }
 
   void add_op(NodeId id) {
@@ -162,7 +178,9 @@ class Planner {
         return;
       }
     }
+    const NodeId last = nodes.back();
     add_fused(chain(std::move(nodes)));
+    if (learns_its_step(last)) add_learned_grid(last);
   }
 
   FusedStep chain(std::vector<NodeId> nodes) const {
@@ -179,14 +197,16 @@ class Planner {
         step.nonlinearity = nonlinearity(activation->kind);
       }
     }
-    step.output_site = output_site_[index(nodes.back())];
+    if (!learns_its_step(nodes.back())) step.output_site = output_site_[index(nodes.back())];
     step.nodes = std::move(nodes);
     return step;
   }
 
   const graph::Graph& graph_;
+  const quant::SitePlan& sites_;
   std::vector<int> weight_site_;  // by node
   std::vector<int> output_site_;
+  std::vector<int> gradient_site_;
   std::vector<SlotId> slot_of_;  // by node: its value, quantized where a quantizer stands on it
   std::vector<bool> absorbed_;   // by node: computed by a step that ends at a later node
   std::vector<bool> claimed_;    // by node: part of a step of several nodes

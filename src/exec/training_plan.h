@@ -22,7 +22,8 @@ struct LayerStep {
   graph::NodeId node = -1;
   SlotId x = kNone;
   SlotId y = kNone;
-  int weight_site = kNone;  // position in SitePlan::sites of its weight's quantizer
+  int weight_site = kNone;    // position in SitePlan::sites of its weight's quantizer
+  int gradient_site = kNone;  // likewise, of the gradient that arrives at its output
 };
 
 // y = quantizer(nonlinearity(norm(x) + other)), each part optional (kernels/fused_layer.h).
@@ -36,6 +37,14 @@ struct FusedStep {
   SlotId y = kNone;
 };
 
+// y = x on a grid whose step is learned (exec/learned_step.h).
+struct LearnedGridStep {
+  graph::NodeId node = -1;
+  SlotId x = kNone;
+  int output_site = kNone;
+  SlotId y = kNone;
+};
+
 // Any other node.
 struct OpStep {
   graph::NodeId node = -1;
@@ -43,7 +52,7 @@ struct OpStep {
   SlotId y = kNone;
 };
 
-using Step = std::variant<LayerStep, FusedStep, OpStep>;
+using Step = std::variant<LayerStep, FusedStep, LearnedGridStep, OpStep>;
 
 struct TrainingPlan {
   std::vector<Step> steps;

@@ -24,4 +24,9 @@ nlohmann::json alphas_of(const SafetensorsFile& file) {
   return alphas;
 }
 
+bool holds_steps(const SafetensorsFile& file) {
+  const auto kind = file.metadata().find(kAlphaKindMetadata);
+  return kind != file.metadata().end() && kind->second == kStepKind;
+}
+
 }  // namespace bitsweep::exporting

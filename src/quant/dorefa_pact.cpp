@@ -3,9 +3,10 @@
 // (graph/bit_map.h), on a clamp's grid whose end is constant or learned. Batch norms are never
 // folded; biases, sums before their quantizer and the logits stay in full precision.
 //
-// Unlike the document: the quantizer of the input, where a list asks for one, is that of all
-// activations (the document has an unsigned clamp there, which cuts every negative pixel); and one
-// bit is refused where the grid would be empty (facts A.10).
+// Beside the document: steps that are learned (lsq, exec/learned_step.h) and DoReFa's quantized
+// gradients. Unlike it (facts A.10): the quantizer of the input, where a list asks for one, is that
+// of all activations (the document has an unsigned clamp there, which cuts every negative pixel:
+// quant.sites.input_quantizer); and one bit is refused where the grid would be empty.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -14,6 +15,7 @@
 #include "core/text.h"
 #include "graph/bit_map.h"
 #include "graph/layers.h"
+#include "graph/signs.h"
 #include "quant/layer_rules.h"
 #include "quant/scheme.h"
 
@@ -27,9 +29,10 @@ using graph::Graph;
 using graph::NodeId;
 using graph::Spot;
 
-// One signed bit would leave the code 0 alone.
+// One signed bit would leave the code 0 alone. Of weights it is a quantizer of its own: sign(w) ·
+// mean|w| (kernels/weight_quantizer_math.h).
 int fewest_bits(std::string_view quantizer) {
-  return quantizer == "tanh_symmetric" || quantizer == "mpact" ? 2 : 1;
+  return quantizer == "mpact" || quantizer == "lsq" ? 2 : 1;
 }
 
 // The width of each entry. `key` is what gives them, for messages.
@@ -73,11 +76,19 @@ class Planner {
   }
 
   SitePlan run() {
-    for (const BitPlace& place : bits_.weights) add_weight(place);
+    for (const BitPlace& place : bits_.weights) {
+      add_weight(place);
+      add_gradient(place.node);
+    }
     for (const BitPlace& place : bits_.outputs) {
       if (is_on(place.spot)) add_output(place);
     }
     std::ranges::stable_sort(plan_.sites, {}, &QuantizerSite::node);
+    const config::DorefaPactConfig& settings = quant_.dorefa_pact;
+    if (settings.batch_norm_bits) {
+      plan_.batch_norm = {static_cast<int>(*settings.batch_norm_bits),
+                          static_cast<int>(settings.batch_norm_integer_bits)};
+    }
     return std::move(plan_);
   }
 
@@ -147,13 +158,38 @@ class Planner {
       plan_.unquantized_outputs.push_back(place.node);
       return;
     }
-    const std::string& own = bits_.output_entries[place.entry].own_quantizer;
-    QuantizerSite& site =
-        add_site(Place::output, place.node, bits, own.empty() ? quant_.activation.quantizer : own);
+    QuantizerSite& site = add_site(Place::output, place.node, bits, quantizer_at(place));
     const config::DorefaPactConfig& settings = quant_.dorefa_pact;
     site.clamp_factor = settings.clamp_factor;
     site.clip = settings.clip;
-    site.alpha_init = settings.alpha_init.value_or(alpha_of(place.spot));
+    const bool learns_step = site.quantizer == "lsq";
+    site.alpha_init = settings.alpha_init.value_or(learns_step ? 0.0 : alpha_of(place.spot));
+    site.half_range = learns_step && graph::is_never_negative(graph_, place.node);
+  }
+
+  // That of the place's entry, of the input, or else of all activations.
+  const std::string& quantizer_at(const BitPlace& place) const {
+    const std::string& of_entry = bits_.output_entries[place.entry].own_quantizer;
+    if (!of_entry.empty()) return of_entry;
+    const std::string& of_input = quant_.dorefa_pact.input_quantizer;
+    if (place.spot == Spot::input && of_input != "same") return of_input;
+    return quant_.activation.quantizer;
+  }
+
+  // After the layer's weight: where that stays in full precision, the layer does as a whole, unless
+  // all weights do.
+  void add_gradient(NodeId layer) {
+    const int bits = quant_.dorefa_pact.gradient_bits;
+    const bool all_unquantized =
+        quant_.weight.bits_per_layer.empty() && quant_.weight.bits == kUnquantizedBits;
+    if (bits == kUnquantizedBits) return;
+    if (!all_unquantized && plan_.find(Place::weight, layer) == nullptr) return;
+    QuantizerSite site;
+    site.place = Place::gradient;
+    site.node = layer;
+    site.bits = bits;
+    site.quantizer = "dorefa";
+    plan_.sites.push_back(std::move(site));
   }
 
   static int width(const Chosen& bits) {

@@ -24,7 +24,7 @@ ClampQuantizer clamp_quantizer(const QuantizerSite& site, const std::string& nod
   } else {
     throw ConfigError(
         fmt::format("'{}': activation quantizer '{}' cannot be trained; known: "
-                    "dorefa_clamp, pact_fixed, pact, mpact",
+                    "dorefa_clamp, pact_fixed, pact, mpact (and lsq, in training alone)",
                     node, site.quantizer));
   }
   return out;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "config/trial.h"
 #include "graph/count.h"
 #include "graph/graph.h"
+#include "kernels/fixed_point_math.h"
 
 namespace bitsweep::quant {
 
@@ -17,7 +19,7 @@ enum class Place {
   weight,    // the weight of node `node`
   output,    // the output of node `node`, seen by every user (documents 002, 004)
   edge,      // input `input` of node `node`, seen by this user alone (document 001)
-  gradient,  // the gradient that arrives at the output of node `node` (document 000)
+  gradient,  // the gradient that arrives at the output of node `node` (documents 000, 002)
 };
 
 // What a quantized operand is used for. The six roles of document 000 for a convolution or linear
@@ -60,7 +62,8 @@ struct QuantizerSite {
   config::ClippingConstants clipping_constants = config::ClippingConstants::exact;
   double percentile = 99.99;  // of clipping `percentile`
   RangeRule range = RangeRule::minmax;
-  // The lower end is 0: the ReLU behind this node is performed by the quantizer (facts 004 B.1.4).
+  // The lower end is 0: the ReLU behind this node is performed by the quantizer (facts 004 B.1.4),
+  // or, for `lsq`, the values are never negative.
   bool half_range = false;
   AllocationSettings allocation = {};    // of Granularity::channel alone
   std::string bias_correction = "none";  // quant/bias_correction.h
@@ -71,10 +74,11 @@ struct QuantizerSite {
   bool constant_grid = false;
 
   // Scheme `dorefa_pact` (document 002, facts A.4): `quantizer` is tanh_symmetric or dorefa for
-  // weights; dorefa_clamp, pact_fixed, pact or mpact for outputs.
+  // weights; dorefa_clamp, pact_fixed, pact, mpact or lsq for outputs; dorefa for gradients.
   double clamp_factor = 0.1;  // dorefa_clamp
   double clip = 2;            // pact_fixed
-  double alpha_init = 10;     // pact, mpact: α before the first step
+  // pact, mpact: α before the first step; lsq: its step, 0: from the first batch.
+  double alpha_init = 10;
 
   friend bool operator==(const QuantizerSite&, const QuantizerSite&) = default;
 };
@@ -84,6 +88,8 @@ struct SitePlan {
   // Outputs that the scheme has a place for, left in full precision by `"none"`: they count in the
   // average width.
   std::vector<graph::NodeId> unquantized_outputs;
+  // The grid that scale and shift of every batch norm lie on; nullopt: float32.
+  std::optional<kernels::FixedPoint> batch_norm = std::nullopt;
 
   // nullptr: full precision.
   const QuantizerSite* find(Place place, graph::NodeId node, Role role = Role::forward) const;

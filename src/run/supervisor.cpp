@@ -217,7 +217,7 @@ class Supervision {
         skip(index);
         return std::nullopt;
       }
-      paths["model.weights"] = weights->string();
+      for (const std::string& key : task.takes_weights) paths[key] = weights->string();
     }
     auto attempt = store_.begin_attempt(
         task.key, {slot.slot.device, options_.command, options_.environment, task.successes_seen});

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace bitsweep::run {
 
@@ -18,10 +19,11 @@ struct Task {
   // Successful attempts that the decision to run it knew of. More of them by the time its turn
   // comes mean that another supervisor has done it.
   std::int64_t successes_seen = 0;
-  // Key and name of the trial whose weights it starts from: it runs after that one and gets its
-  // weights.safetensors as model.weights. "": none.
+  // Key and name of the trial whose weights it takes: it runs after that one and gets its
+  // weights.safetensors under the keys of `takes_weights`. "": none.
   std::string waits_for{};
   std::string waits_for_name{};
+  std::vector<std::string> takes_weights = {"model.weights"};
   bool resume = true;  // a training goes on from the checkpoints of earlier attempts
   std::optional<std::int64_t> stop_after_epochs{};
   // Tasks of equal words here can be evaluated together: post-training trials of one network, its

@@ -25,7 +25,10 @@ std::int64_t image_passes(const config::TrialConfig& trial, const ImagesRead& re
   if (train.max_steps) trained = std::min(trained, *train.max_steps * train.batch_size);
   const std::int64_t epochs = read.train > 0 ? (trained + read.train - 1) / read.train : 0;
   const std::int64_t evaluations = train.eval_every > 0 ? epochs / train.eval_every : 0;
-  return kPassesOfATrainedImage * trained + std::max<std::int64_t>(evaluations, 1) * read.test;
+  const std::int64_t taught = train.distillation.is_on() ? trained : 0;
+  const std::int64_t measured = std::min(train.norm_batches * train.batch_size, read.train);
+  return kPassesOfATrainedImage * trained + taught + measured +
+         std::max<std::int64_t>(evaluations, 1) * read.test;
 }
 
 void estimate_costs(Plan& plan, std::span<const std::optional<double>> past_seconds) {

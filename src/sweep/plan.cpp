@@ -64,7 +64,7 @@ class Planner {
     const auto* data_name = trial.settings.get("data.name").as<std::string>();
     const data::Dataset& dataset = data::datasets().get(*data_name);
     config::Digests digests = {{"data.name", digest_of(dataset)}};
-    find_weights(trial, digests);
+    for (const char* key : kWeightKeys) find_weights(trial, key, digests);
     if (const auto* file = trial.settings.get("model.file").as<std::string>()) {
       find_file(trial, "model.file", *file, digests);
     }
@@ -107,27 +107,30 @@ class Planner {
     return it->second;
   }
 
-  void find_weights(PlannedTrial& trial, config::Digests& digests) {
-    const auto* weights = trial.settings.get("model.weights").as<std::string>();
-    if (weights == nullptr) return;
+  void find_weights(PlannedTrial& trial, const char* key, config::Digests& digests) {
+    const auto* weights = trial.settings.get(key).as<std::string>();
+    const bool trains = *trial.settings.get("kind").as<std::string>() == "train";
+    if (weights == nullptr || (std::string_view(key) == "train.distillation.weights" && !trains)) {
+      return;
+    }
     constexpr std::string_view kStage = "stage:";
     constexpr std::string_view kTrial = "trial:";
     if (weights->starts_with(kStage)) {
-      const std::size_t position = stage_trial(weights->substr(kStage.size()), trial);
+      const std::size_t position = stage_trial(weights->substr(kStage.size()), trial, key);
       const PlannedTrial& stage = plan_.trials[position];
-      digests["model.weights"] = stage.identity.key;
-      trial.waits_for = stage.identity.key;
+      digests[key] = stage.identity.key;
+      wait_for(trial, key, stage.identity.key);
     } else if (weights->starts_with(kTrial)) {
       const std::string id = weights->substr(kTrial.size());
-      const auto key = context_.find_trial ? context_.find_trial(id) : std::nullopt;
-      if (key) {
-        digests["model.weights"] = *key;
-        trial.waits_for = *key;
+      const auto of = context_.find_trial ? context_.find_trial(id) : std::nullopt;
+      if (of) {
+        digests[key] = *of;
+        wait_for(trial, key, *of);
       } else {
         trial.needs.push_back(need(*weights, "the database has no such trial"));
       }
     } else {
-      find_file(trial, "model.weights", *weights, digests);
+      find_file(trial, key, *weights, digests);
     }
   }
 
@@ -142,11 +145,23 @@ class Planner {
     }
   }
 
+  // Its `key` takes the weights of the trial `of`, once that is done.
+  static void wait_for(PlannedTrial& trial, const char* key, const std::string& of) {
+    if (!trial.waits_for.empty() && trial.waits_for != of) {
+      rethrow_at(trial.settings.place_of(key),
+                 fmt::format("{} and {} take the weights of two trials; expected the same one, or "
+                             "a file",
+                             trial.takes_weights.front(), key));
+    }
+    trial.waits_for = of;
+    trial.takes_weights.emplace_back(key);
+  }
+
   // The trial of stage `name` with the seed of `user`.
-  std::size_t stage_trial(const std::string& name, const PlannedTrial& user) {
+  std::size_t stage_trial(const std::string& name, const PlannedTrial& user, const char* key) {
     const auto stage = std::find_if(sweep_.stages.begin(), sweep_.stages.end(),
                                     [&](const Stage& s) { return s.name == name; });
-    const config::Place place = user.settings.place_of("model.weights");
+    const config::Place place = user.settings.place_of(key);
     if (stage == sweep_.stages.end()) {
       std::vector<std::string> known;
       for (const Stage& s : sweep_.stages) known.push_back(s.name);

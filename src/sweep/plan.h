@@ -32,6 +32,9 @@ struct Cost {
   bool is_measured = false;  // by past attempts of this very trial; else an estimate
 };
 
+// The keys that name weights: a file, `stage:NAME` or `trial:KEY`.
+inline constexpr const char* kWeightKeys[] = {"model.weights", "train.distillation.weights"};
+
 struct PlannedTrial : Point {
   explicit PlannedTrial(Point point) : Point(std::move(point)) {}
 
@@ -40,11 +43,12 @@ struct PlannedTrial : Point {
   std::map<std::string, std::string> paths;  // configuration key → absolute path on this machine
   std::string stage;      // the [[stage]] that this trial is; "" an ordinary trial
   std::string waits_for;  // key of the trial (of a stage, or any) whose weights it takes; "" none
-  std::vector<std::string> merged;  // names of equal points that this trial stands for, too
-  std::vector<std::size_t> needs;   // positions in Plan::needs
-  std::int64_t macs = 0;            // of one image; 0 where unknown
-  std::int64_t images = 0;          // that it reads: training, calibration and test
-  std::int64_t passes = 0;          // of one image through the network (image_passes)
+  std::vector<std::string> takes_weights;  // the keys that get them (kWeightKeys)
+  std::vector<std::string> merged;         // names of equal points that this trial stands for, too
+  std::vector<std::size_t> needs;          // positions in Plan::needs
+  std::int64_t macs = 0;                   // of one image; 0 where unknown
+  std::int64_t images = 0;                 // that it reads: training, calibration and test
+  std::int64_t passes = 0;                 // of one image through the network (image_passes)
   std::optional<Cost> cost;
 };
 

@@ -37,6 +37,8 @@ class Batches {
   const data::Images& test() const { return *test_; }
   // Positions in train() that are held back; empty where none are.
   std::span<const std::int64_t> validation() const { return split_.validation; }
+  // Positions in train() that a step may draw, in file order.
+  std::span<const std::int64_t> training() const { return split_.training; }
   // These images as they are.
   Batch plain(const data::Images& images, std::span<const std::int64_t> positions) const;
 

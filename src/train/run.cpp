@@ -16,6 +16,8 @@
 #include "exec/device.h"
 #include "export/alphas.h"
 #include "export/weights.h"
+#include "kernels/distillation_loss.h"
+#include "kernels/range_math.h"
 #include "ptq/statistics.h"
 #include "train/schedule.h"
 
@@ -26,8 +28,9 @@ using config::TrialConfig;
 using nlohmann::json;
 
 // α is kept at least this large where quant.alpha_positive asks for it: far below any useful range,
-// and far from where (2^b − 1) / α overflows.
+// and far from where (2^b − 1) / α overflows. A step of `lsq` is one code, not a range.
 constexpr double kSmallestAlpha = 1e-4;
+constexpr double kSmallestStep = kernels::kScaleFloor;
 
 std::vector<float> to_host(const at::Tensor& tensor) {
   const c10::InferenceMode inference;
@@ -47,7 +50,8 @@ void from_host(const std::vector<float>& values, at::Tensor& tensor) {
 }  // namespace
 
 Run::Run(const TrialConfig& config, const graph::Graph& graph, const quant::SitePlan& sites,
-         Batches& batches, at::Device device, const Folders& folders, const Listener& listener)
+         const graph::Parameters* teacher, Batches& batches, at::Device device,
+         const Folders& folders, const Listener& listener)
     : config_(config),
       graph_(graph),
       batches_(batches),
@@ -60,6 +64,13 @@ Run::Run(const TrialConfig& config, const graph::Graph& graph, const quant::Site
                  training_) {
   total_steps_ = config.train.epochs * batches.steps_per_epoch();
   if (config.train.max_steps) total_steps_ = std::min(total_steps_, *config.train.max_steps);
+  BITSWEEP_CHECK(config.train.distillation.is_on() == (teacher != nullptr),
+                 "a teacher without distillation, or the other way round");
+  if (teacher != nullptr) {
+    teacher_ =
+        std::make_unique<exec::Training>(graph, quant::SitePlan{}, config.train.precision, device);
+    teacher_->load(*teacher);
+  }
   identity_ = exec::fingerprint(device, config.train.precision);
   identity_["key"] = folders.key;
 }
@@ -71,6 +82,7 @@ void Run::start(const graph::Parameters& parameters, const json& alphas) {
     values[i] = alphas.value(training_.alpha_names()[i], values[i]);
   }
   from_host(values, training_.alphas());
+  training_.find_steps(batches_.of_step(0).images);
 }
 
 std::optional<std::string> Run::resume() {
@@ -139,6 +151,23 @@ std::pair<at::Tensor, kernels::LossSum> Run::loss_of(const at::Tensor& logits, c
   return {grad, sum};
 }
 
+void Run::distil(const at::Tensor& logits, const Batch& batch, at::Tensor& grad,
+                 kernels::LossSum& sum) {
+  const c10::InferenceMode inference;
+  const config::DistillationConfig& settings = config_.train.distillation;
+  const at::Tensor teacher =
+      teacher_->forward(batch.images, exec::NormMode::evaluate).cpu().contiguous();
+  const at::Tensor student = logits.cpu().contiguous();
+  at::Tensor mixed = grad.cpu().contiguous();
+  const double loss = kernels::distillation_loss_cpu(
+      student.const_data_ptr<float>(), teacher.const_data_ptr<float>(), student.size(0),
+      student.size(1), {settings.temperature, settings.weight}, mixed.mutable_data_ptr<float>());
+  grad = mixed.to(grad.device());
+  const double of_labels = settings.weight < 1 ? (1 - settings.weight) * sum.loss : 0;
+  sum.loss = of_labels + settings.weight * loss;
+  distillation_loss_ = loss / static_cast<double>(student.size(0));
+}
+
 // λ·Σα² is part of the loss (facts 002 A.4.3).
 void Run::penalize_alphas() {
   if (training_.alphas().numel() == 0) return;
@@ -155,14 +184,16 @@ double Run::alpha_penalty() const {
 void Run::keep_alphas_positive() {
   if (training_.alphas().numel() == 0 || !config_.quant.dorefa_pact.alpha_positive) return;
   const c10::InferenceMode inference;
-  training_.alphas().clamp_min_(kSmallestAlpha);
+  training_.alphas().clamp_min_(config_.quant.activation.quantizer == "lsq" ? kSmallestStep
+                                                                            : kSmallestAlpha);
 }
 
 void Run::one_step() {
   const Batch batch = batches_.of_step(step_);
   const at::Tensor logits = training_.forward(batch.images, exec::NormMode::train,
                                               {config_.seed, static_cast<std::uint32_t>(step_)});
-  const auto [grad, sum] = loss_of(logits, batch);
+  auto [grad, sum] = loss_of(logits, batch);
+  if (teacher_) distil(logits, batch, grad, sum);
   const std::int64_t images = logits.size(0);
   const double loss = sum.loss / static_cast<double>(images);
   if (!std::isfinite(loss)) diverged(step_ + 1, fmt::format("the loss is {}", loss), training_);
@@ -198,6 +229,7 @@ void Run::log_step(double loss, double top1, double penalty) const {
   };
   point("train.loss", loss);
   point("train.top1", top1);
+  if (teacher_) point("train.distillation_loss", distillation_loss_);
   point("lr", last_lr_);
   const std::vector<float> alphas = to_host(training_.alphas());
   if (!alphas.empty()) point("train.alpha_loss", penalty);
@@ -354,6 +386,7 @@ void Run::finish(Outcome& outcome) {
     from_host(best_.parameters, training_.parameters());
     if (!best_.alphas.empty()) from_host(best_.alphas, training_.alphas());
   }
+  reestimate_norms();
   outcome.accuracy = evaluate_test();
   outcome.evaluate_s = evaluate_s_;
   outcome.epochs = epochs_;
@@ -364,6 +397,22 @@ void Run::finish(Outcome& outcome) {
     outcome.train_top1 = epochs_.back().train_top1;
   }
   save_weights(outcome);
+}
+
+// With the weights of the result: after the epoch is selected, before it is evaluated.
+void Run::reestimate_norms() {
+  if (config_.train.norm_batches == 0) return;
+  const c10::InferenceMode inference;
+  evaluator_.parameters().copy_(training_.parameters());
+  evaluator_.alphas().copy_(training_.alphas());
+  std::span<const std::int64_t> left = batches_.training();
+  for (std::int64_t batch = 0; batch < config_.train.norm_batches && !left.empty(); ++batch) {
+    const auto size = std::min(left.size(), static_cast<std::size_t>(config_.train.batch_size));
+    evaluator_.forward(batches_.plain(batches_.train(), left.first(size)).images,
+                       exec::NormMode::reestimate);
+    left = left.subspan(size);
+  }
+  training_.parameters().copy_(evaluator_.parameters());
 }
 
 void Run::save_weights(Outcome& outcome) {
@@ -377,6 +426,9 @@ void Run::save_weights(Outcome& outcome) {
                                   {"bitsweep.epoch", std::to_string(outcome.selected_epoch)},
                                   {"bitsweep.top1", fmt::format("{}", outcome.accuracy.top1())}};
   if (!alphas.empty()) metadata[exporting::kAlphaMetadata] = alphas.dump();
+  if (!alphas.empty() && config_.quant.activation.quantizer == "lsq") {
+    metadata[exporting::kAlphaKindMetadata] = exporting::kStepKind;
+  }
   exporting::save_weights(path, parameters, metadata);
   outcome.result_sha256 = sha256_file(path);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <span>
@@ -24,9 +25,11 @@ namespace bitsweep::train {
 
 class Run {
  public:
-  // Everything that is passed must outlive this object.
+  // Everything that is passed must outlive this object. teacher: what config.train.distillation
+  // names; nullptr where it names none.
   Run(const config::TrialConfig& config, const graph::Graph& graph, const quant::SitePlan& sites,
-      Batches& batches, at::Device device, const Folders& folders, const Listener& listener);
+      const graph::Parameters* teacher, Batches& batches, at::Device device, const Folders& folders,
+      const Listener& listener);
 
   // Where it begins. alphas: by the name of their node; those of other names are left out, and
   // quantizers without an entry begin at their configured α.
@@ -53,10 +56,14 @@ class Run {
   void one_step();
   // d(mean loss)/d(logits), and the sums over the batch.
   std::pair<at::Tensor, kernels::LossSum> loss_of(const at::Tensor& logits, const Batch& batch);
+  // Mixes the teacher's answers to the batch into both; `logits` are the student's.
+  void distil(const at::Tensor& logits, const Batch& batch, at::Tensor& grad,
+              kernels::LossSum& sum);
   void penalize_alphas();
   double alpha_penalty() const;
   void keep_alphas_positive();
   void log_step(double loss, double top1, double penalty) const;
+  void reestimate_norms();
   void end_epoch();
   void evaluate_epoch(EpochRecord& record);
   void report_epoch(const EpochRecord& record) const;
@@ -81,7 +88,8 @@ class Run {
   const Folders& folders_;
   const Listener& listener_;
   exec::Training training_;
-  exec::Training evaluator_;  // always float32
+  exec::Training evaluator_;                 // always float32
+  std::unique_ptr<exec::Training> teacher_;  // of the training's precision; null: none
   Optimizer optimizer_;
   std::int64_t total_steps_ = 0;
   nlohmann::json identity_;  // of its checkpoints
@@ -90,6 +98,7 @@ class Run {
   Running running_;
   Best best_;
   double last_lr_ = 0;
+  double distillation_loss_ = 0;  // mean of the last step
   std::vector<EpochRecord> epochs_;
   double evaluate_s_ = 0;
   std::int64_t images_trained_ = 0;

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/hash.h"
+#include "core/log.h"
 #include "exec/device.h"
 #include "export/alphas.h"
 #include "export/torch_file.h"
@@ -41,6 +42,24 @@ Network network_of(const TrialConfig& config, const data::Dataset& dataset) {
   return {std::move(plan.folding.graph), std::move(plan.sites)};
 }
 
+// The α that a weight file holds, if this training can begin with them: steps are no clips.
+nlohmann::json alphas_of(const exporting::SafetensorsFile& file, bool wants_steps) {
+  nlohmann::json alphas = exporting::alphas_of(file);
+  if (alphas.empty() || exporting::holds_steps(file) == wants_steps) return alphas;
+  spdlog::warn("{}: its learned values are {}, which this training cannot begin with",
+               file.path().string(), wants_steps ? "clips" : "steps");
+  return nlohmann::json::object();
+}
+
+// The network that config.train.distillation names; notes which file it is.
+std::optional<graph::Parameters> teacher_of(const TrialConfig& config, const graph::Graph& graph,
+                                            Outcome& outcome) {
+  const config::DistillationConfig& distillation = config.train.distillation;
+  if (!distillation.is_on()) return std::nullopt;
+  outcome.teacher_sha256 = sha256_file(distillation.weights);
+  return exporting::load_weights(exporting::read_weight_file(distillation.weights), graph);
+}
+
 void check_precision(const TrialConfig& config, c10::Device device) {
   if (config.train.precision == config::Precision::bf16 && device.is_cpu() && !exec::has_bf16()) {
     throw ConfigError(
@@ -63,7 +82,7 @@ Outcome Session::run(const TrialConfig& config, const Folders& folders, const Li
   } else {
     const auto file = exporting::read_weight_file(config.model.weights);
     parameters = exporting::load_weights(file, network.graph);
-    alphas = exporting::alphas_of(file);
+    alphas = alphas_of(file, config.quant.activation.quantizer == "lsq");
     outcome.weights_sha256 = sha256_file(config.model.weights);
   }
   const auto images_of = [&](data::Split split) {
@@ -71,7 +90,9 @@ Outcome Session::run(const TrialConfig& config, const Folders& folders, const Li
   };
   Batches batches(config, dataset, images_of(data::Split::train), images_of(data::Split::test),
                   device_);
-  Run run(config, network.graph, network.sites, batches, device_, folders, listener);
+  const auto teacher = teacher_of(config, network.graph, outcome);
+  Run run(config, network.graph, network.sites, teacher ? &*teacher : nullptr, batches, device_,
+          folders, listener);
   run.start(parameters, alphas);
   outcome.resumed_from = run.resume();
   run.run(stop_after_epochs, outcome);

@@ -56,6 +56,7 @@ struct Outcome {
   std::int64_t images_trained = 0;          // by this process
   std::string state_sha256;                 // at the end
   std::string weights_sha256;               // of the file it started from, "" from scratch
+  std::string teacher_sha256;               // of the file it was distilled from, "" none
   std::string result_sha256;                // of weights.safetensors
   std::optional<std::string> resumed_from;  // checkpoint file
 };

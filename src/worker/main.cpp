@@ -1,5 +1,6 @@
 // `bitsweep-worker`: holds LibTorch, the kernels and the data; `bitsweep run` starts one per slot
 // and hands it jobs (run/protocol.h). Also answers --versions and --bench for the command.
+#include <malloc.h>
 #include <torch/headeronly/version.h>
 #include <unistd.h>
 
@@ -8,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <iostream>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -61,6 +63,14 @@ Train train_on(c10::Device device) {
   };
 }
 
+// A step takes and frees the same large arrays again and again. By default glibc gives each back to
+// the kernel, and its fresh pages cost 18 s of 43 s of processor time in MobileNetV2's training;
+// kept, they cost less than 1 %. What a job leaves is given back after it (serve).
+void keep_freed_memory() {
+  ::mallopt(M_MMAP_MAX, 0);
+  ::mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+}
+
 // 0 at the end of the jobs; ExitCode::kPreempted where a training was asked to stop.
 int serve(int out) {
   run::die_with_parent();
@@ -78,6 +88,7 @@ int serve(int out) {
     } else {
       worker.run(run::assignment_from_json(message));
     }
+    ::malloc_trim(0);
     if (stop_signal() != 0) return static_cast<int>(ExitCode::kPreempted);
   }
   send({{"event", "bye"}});
@@ -126,6 +137,7 @@ int usage() {
 
 int start(const std::vector<std::string>& arguments) {
   const int out = take_standard_output();
+  keep_freed_memory();
   if (arguments.empty()) {
     return serve(out);
   }

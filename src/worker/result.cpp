@@ -47,7 +47,7 @@ json layers_of(const Ending& ending) {
 }
 
 // What the numbers rest on besides the configuration.
-json fingerprint_of(const config::TrialConfig& config, const std::string& weights_sha256,
+json fingerprint_of(const config::TrialConfig& config, const Ending& ending,
                     const std::string& device) {
   const data::Dataset& dataset = data::datasets().get(config.data.name);
   const bool trains = config.kind == config::TrialKind::train;
@@ -56,7 +56,8 @@ json fingerprint_of(const config::TrialConfig& config, const std::string& weight
   out["data"] = {{"name", dataset.name},
                  {"test_sha256", dataset.test.digest},
                  {"train_sha256", dataset.train.digest}};
-  out["weights_sha256"] = weights_sha256;
+  out["weights_sha256"] = ending.weights_sha256;
+  if (!ending.teacher_sha256.empty()) out["teacher_sha256"] = ending.teacher_sha256;
   return out;
 }
 
@@ -90,7 +91,7 @@ json write_result(const run::Job& job, const config::TrialConfig& config, const 
       {"metrics", metrics},
       {"seconds", cost.seconds},
       {"peak_memory_bytes", cost.peak_memory_bytes},
-      {"fingerprint", fingerprint_of(config, ending.weights_sha256, job.device)},
+      {"fingerprint", fingerprint_of(config, ending, job.device)},
       {"numerics_version",
        {{config.quant.scheme, quant::schemes().get(config.quant.scheme).numerics_version}}},
       {"layers", layers_of(ending)},

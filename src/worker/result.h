@@ -37,9 +37,10 @@ struct Ending {
   const ptq::Accuracy& accuracy;  // on the test images
   const graph::Graph& graph;
   const graph::Counts& counts;
-  std::string weights_sha256;  // of the file it started from; "" none
-  nlohmann::json metrics;      // further ones
-  nlohmann::json fields;       // further fields of result.json: an object
+  std::string weights_sha256;       // of the file it started from; "" none
+  nlohmann::json metrics;           // further ones
+  nlohmann::json fields;            // further fields of result.json: an object
+  std::string teacher_sha256 = {};  // of the file it was distilled from; "" none
 };
 
 // Writes the bitmap and then, atomically, result.json into the job's folder. Returns the "done"

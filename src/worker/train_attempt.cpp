@@ -148,9 +148,10 @@ json run_training(const run::Job& job, const config::TrialConfig& config, const 
   const train::Outcome outcome = train(config, folders, listener, job.stop_after_epochs);
   metrics.flush();
   if (outcome.stopped) return preempted(job);
-  const Ending ending{outcome.accuracy,    *outcome.graph,
-                      outcome.counts,      outcome.weights_sha256,
-                      metrics_of(outcome), fields_of(job, outcome, keeper.finish())};
+  const Ending ending{outcome.accuracy,      *outcome.graph,
+                      outcome.counts,        outcome.weights_sha256,
+                      metrics_of(outcome),   fields_of(job, outcome, keeper.finish()),
+                      outcome.teacher_sha256};
   return write_result(job, config, usage.cost(), ending);
 }
 

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <string>
 #include <thread>
 
@@ -98,6 +99,32 @@ TEST_CASE("SIGTERM in a training exits 75, SIGINT 130, and both go on when run a
     CHECK(shown.at("epochs").size() == 4);
     CHECK(shown.at("attempts").at(1).contains("resumed_from"));
   }
+}
+
+TEST_CASE("tensorboard writes an event file for each attempt, by trial or by sweep", "[cli]") {
+  const Pretend pretend("train");
+  const TemporaryFolder folder;
+  folder.write("recipe.toml", kRecipe);
+  REQUIRE(exit_code_after(folder.path(), SIGTERM, "\"done\":7,") == 75);
+  REQUIRE(run_bitsweep({"run", "recipe.toml"}, folder.path()).exit_code == 0);
+  const std::string key = rows({"ls", "--json"}, folder.path()).at(0).at("key");
+  for (const std::string& id : {key, std::string("recipe")}) {
+    const Outcome outcome = run_bitsweep({"tensorboard", id, "-o", "events"}, folder.path());
+    INFO(outcome.err);
+    REQUIRE(outcome.exit_code == 0);
+    std::istringstream lines(outcome.out);
+    int files = 0;
+    for (std::string line; std::getline(lines, line); ++files) {
+      std::ifstream file(folder.path() / line, std::ios::binary);
+      const std::string bytes((std::istreambuf_iterator<char>(file)), {});
+      CHECK(bytes.find("brain.Event:2") != std::string::npos);
+      CHECK(bytes.find("train.loss") != std::string::npos);
+    }
+    CHECK(files == 2);
+  }
+  const Outcome unknown = run_bitsweep({"tensorboard", "no-such-trial"}, folder.path());
+  CHECK(unknown.exit_code == 2);
+  CHECK(unknown.err.find("no-such-trial") != std::string::npos);
 }
 
 TEST_CASE("SIGTERM where nothing can go on from a checkpoint exits 143", "[cli]") {

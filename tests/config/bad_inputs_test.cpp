@@ -31,7 +31,8 @@ TEST_CASE("an unknown key is refused with its neighbours and the nearest") {
   check_refused({"sede = 1", {"x.toml:1:1: ", "unknown key 'sede' (did you mean 'seed'?)"}});
   check_refused({"quant.grad_input.bits = 4",
                  {"x.toml:1:18: ", "unknown key 'quant.grad_input.bits'",
-                  "known here: quant.activation.*, quant.batch_norm_reestimation, quant.calibration.*"}});
+                  "known here: quant.activation.*, quant.batch_norm.*, "
+                  "quant.batch_norm_reestimation, quant.calibration.*"}});
   check_refused({"elephant = 4", {"x.toml:1:1: ", "known here: budget.*, data.*, eval.*, kind"}});
   check_refused({"model.name.x = 4", {"x.toml:1:12: ", "unknown key 'model.name.x'"}});
 }

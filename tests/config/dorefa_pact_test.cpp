@@ -1,3 +1,5 @@
+#include <catch2/matchers/catch_matchers_exception.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
 #include <nlohmann/json.hpp>
 
 #include "config/identity.h"
@@ -71,6 +73,42 @@ quant.sites = { input = false, inside = false, after_add = false, branch_output 
   CHECK(own.batch_norm_output);
 }
 
+TEST_CASE("learned steps have no penalty, and batch norms a width of 32") {
+  const DorefaPactConfig lsq = trial_of("quant.activation.quantizer = \"lsq\"\n").quant.dorefa_pact;
+  CHECK(lsq.alpha_penalty == 0);
+  CHECK(lsq.alpha_positive);
+  CHECK(lsq.gradient_bits == kUnquantizedBits);
+  CHECK_FALSE(lsq.batch_norm_bits.has_value());
+  const DorefaPactConfig fixed =
+      trial_of("quant.batch_norm = { bits = 32, integer_bits = 10 }\nquant.gradient.bits = 6\n")
+          .quant.dorefa_pact;
+  CHECK(fixed.batch_norm_bits == 32);
+  CHECK(fixed.batch_norm_integer_bits == 10);
+  CHECK(fixed.gradient_bits == 6);
+  CHECK_THROWS_MATCHES(
+      trial_of("quant.batch_norm = { bits = 8, integer_bits = 10 }\n"), bitsweep::ConfigError,
+      Catch::Matchers::MessageMatches(
+          Catch::Matchers::ContainsSubstring("quant.batch_norm.integer_bits = 10 (x.toml:5:")));
+}
+
+TEST_CASE("distillation is part of a training's identity by what its file holds") {
+  const std::string file =
+      "train.distillation = { weights = \"t.safetensors\", temperature = 2 }\n";
+  const Settings settings = settings_of(kHead + file);
+  const auto key = [&](const char* digest) {
+    return identify(settings, {{"train.distillation.weights", digest}}).key;
+  };
+  CHECK(key("a") == key("a"));
+  CHECK(key("a") != key("b"));
+  CHECK(key("a") != identity_of("").key);
+  const DistillationConfig distillation = trial_of(file).train.distillation;
+  CHECK(distillation.is_on());
+  CHECK(distillation.temperature == 2);
+  CHECK(distillation.weight == 1);
+  // Without a teacher the rest is unused.
+  CHECK(identity_of("train.distillation.temperature = 2\n").key == identity_of("").key);
+}
+
 TEST_CASE("a scheme's default is left out of identity, another scheme's is not") {
   const std::string plain = identity_of("").key;
   CHECK(identity_of("quant.weight.quantizer = \"tanh_symmetric\"\n").key == plain);
@@ -113,18 +151,19 @@ TEST_CASE("words of the wrong scheme and wrong values are refused by name") {
       {"quant.weight.quantizer = \"symmetric\"",
        "x.toml:5:26: quant.weight.quantizer = \"symmetric\" is none of scheme 'dorefa_pact'; "
        "expected one of tanh_symmetric, dorefa"},
-      {"quant.activation.quantizer = \"lsq\"",
-       "is not available in this version; available: mpact, pact, pact_fixed, dorefa_clamp"},
       {"quant.activation.quantizer = \"mpcat\"", "did you mean \"mpact\"?"},
       {"quant.activation.alpha_init = \"documen\"", "a number of at least 1e-06, or \"document\""},
       {"quant.activation.alpha_init = 0", "quant.activation.alpha_init = 0"},
       {"quant.activation.alpha_penalti = 0", "did you mean 'quant.activation.alpha_penalty'?"},
       {"quant.sites.after_ad = true", "did you mean 'quant.sites.after_add'?"},
-      {"quant.gradient.bits = 8", "is not available in this version"},
+      {"quant.gradient.bits = 17", "an integer from 1 to 16, or \"none\""},
+      {"quant.batch_norm.bits = \"none\"", "an integer from 2 to 32"},
+      {"quant.sites.input_quantizer = \"mpact\"", "quant.sites.input_quantizer = \"mpact\""},
       {"quant.preset = \"cfg-4\"", "did you mean \"cfg-"},
       {"quant.preset = \"submission2019\"",
        "x.toml:5:16: quant.preset = \"submission2019\" is of scheme 'aciq', not of 'dorefa_pact'"},
-      {"quant.preset = \"cfg-2*\"", "has no lists for network 'toynet'; it is for resnet20"},
+      {"quant.preset = \"cfg-2*\"",
+       "has no lists for network 'toynet'; it is for resnet20, mobilenetv2_cifar"},
       {"[[layer]]\nmatch = \"fc\"\nweight.quantizer = \"affine\"",
        "is none of scheme 'dorefa_pact'"},
   };

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cmath>
+#include <optional>
 
 namespace bitsweep::testing {
 namespace {
@@ -41,6 +42,19 @@ at::Tensor quantize_output(const at::Tensor& x, const quant::QuantizerSite& site
     const at::Tensor u = x.clamp(0, site.clip);
     return straight_through(u, (u * (levels / site.clip)).round() / (levels / site.clip));
   }
+  if (site.quantizer == "lsq") {
+    // Esser 2020, appendix: the step's gradient is scaled by detaching the rest of it.
+    const double qmin = site.half_range ? 0 : -std::pow(2.0, site.bits - 1);
+    const double qmax = site.half_range ? levels : half_levels;
+    const double scale = 1 / std::sqrt(static_cast<double>(x.numel() / x.size(0)) * qmax);
+    const at::Tensor step = (alpha * scale) + (alpha * (1 - scale)).detach();
+    const at::Tensor v = x / step;
+    const at::Tensor code = v.detach().round();
+    // Through where the code lies within its range, as PyTorch has it; the paper's condition is on
+    // x / s, half a step narrower.
+    const at::Tensor within = (code >= qmin).logical_and(code <= qmax);
+    return at::where(within, straight_through(v, code), code.clamp(qmin, qmax)) * step;
+  }
   // clamp's own gradient for the bounds is 1 where they bind.
   const bool is_signed = site.quantizer == "mpact";
   const at::Tensor low = is_signed ? -alpha : at::zeros_like(alpha);
@@ -59,6 +73,7 @@ struct Run {
   std::map<std::string, at::Tensor>& tensors;
   const quant::QuantizerSite* weight_site;
   bool training;
+  std::optional<kernels::FixedPoint> fixed_norm;
 
   at::Tensor tensor(const char* kind) const {
     const auto it = tensors.find(node.name + "." + kind);
@@ -79,8 +94,24 @@ struct Run {
     return at::linear(in[0].flatten(1), weight(), tensor("bias")).unsqueeze(2).unsqueeze(3);
   }
   at::Tensor operator()(const graph::BatchNorm& n) const {
-    return at::batch_norm(in[0], tensor("weight"), tensor("bias"), tensor("running_mean"),
-                          tensor("running_var"), training, n.momentum, n.eps, false);
+    const at::Tensor of_fixed = fixed_norm ? fixed_batch_norm(n) : at::Tensor();
+    const at::Tensor y =
+        at::batch_norm(in[0], tensor("weight"), tensor("bias"), tensor("running_mean"),
+                       tensor("running_var"), training, n.momentum, n.eps, false);
+    return fixed_norm ? straight_through(y, of_fixed) : y;
+  }
+  // With γ / √(σ² + ε) and β − μγ / √(σ² + ε) on their grid.
+  at::Tensor fixed_batch_norm(const graph::BatchNorm& n) const {
+    const at::Tensor mean = training ? in[0].mean({0, 2, 3}) : tensor("running_mean");
+    const at::Tensor variance =
+        training ? in[0].var({0, 2, 3}, /*unbiased=*/false) : tensor("running_var");
+    const at::Tensor scale = tensor("weight") / (variance + n.eps).sqrt();
+    const auto fixed = [&](const at::Tensor& v) {
+      const double steps = std::pow(2.0, fixed_norm->bits - fixed_norm->integer_bits);
+      const double limit = std::pow(2.0, fixed_norm->bits - 1);
+      return ((v * steps).round().clamp(-limit, limit - 1) / steps).reshape({1, -1, 1, 1});
+    };
+    return in[0] * fixed(scale) + fixed(tensor("bias") - mean * scale);
   }
   at::Tensor operator()(const graph::Activation& a) const {
     switch (a.kind) {
@@ -149,9 +180,9 @@ Oracle run_oracle(const graph::Graph& graph, const graph::Parameters& parameters
       in.push_back(out.values[static_cast<std::size_t>(input)]);
     }
     if (in.empty()) in.push_back(out.images);
-    at::Tensor y =
-        std::visit(Run{node, in, out.tensors, sites.find(quant::Place::weight, id), training},
-                   node.attributes);
+    at::Tensor y = std::visit(Run{node, in, out.tensors, sites.find(quant::Place::weight, id),
+                                  training, sites.batch_norm},
+                              node.attributes);
     if (const auto* site = sites.find(quant::Place::output, id)) {
       const auto alpha = out.tensors.find(node.name + ".alpha");
       y = quantize_output(y, *site, alpha == out.tensors.end() ? at::Tensor() : alpha->second);

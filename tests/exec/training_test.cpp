@@ -80,7 +80,7 @@ void check_against_autograd(const Graph& graph, const SitePlan& sites = {}, Opti
   std::map<std::string, double> alphas;
   for (const QuantizerSite& site : sites.sites) {
     if (site.place != Place::output) continue;
-    if (site.quantizer == "pact" || site.quantizer == "mpact") {
+    if (site.quantizer == "pact" || site.quantizer == "mpact" || site.quantizer == "lsq") {
       alphas[graph.node(site.node).name] = site.alpha_init;
     }
   }
@@ -316,6 +316,143 @@ TEST_CASE("activation quantizers behind norm, sum and ReLU equal straight-throug
   // One value at a rounding boundary may fall on the other side of it in float32.
   check_against_autograd(graph, sites,
                          {.batch = 2, .training = training, .tolerance = bits == 4 ? 2e-2 : 5e-3});
+}
+
+TEST_CASE("learned steps behind norm, sum and ReLU equal the autograd of LSQ") {
+  const int bits = GENERATE(2, 4, 8);
+  const bool training = GENERATE(true, false);
+  const bool is_unsigned = GENERATE(true, false);
+  CAPTURE(bits, training, is_unsigned);
+  Graph graph("block");
+  graph.add_input("input", {8, 6, 6});
+  graph.add("conv1", Convolution{.in_channels = 8, .out_channels = 8}, {0});
+  graph.add("bn1", BatchNorm{.features = 8}, {1});
+  graph.add("relu1", Activation{}, {2});
+  graph.add("conv2", Convolution{.in_channels = 8, .out_channels = 8}, {3});
+  graph.add("bn2", BatchNorm{.features = 8}, {4});
+  graph.add("add", Add{}, {5, 0});
+  // A step between the codes' ends: some values are clamped.
+  const double step = 1.5 / std::pow(2.0, bits - 1);
+  SitePlan sites;
+  sites.sites = {output_site(0, "lsq", bits, step), output_site(3, "lsq", bits, step),
+                 output_site(6, "lsq", bits, step)};
+  sites.sites[1].half_range = is_unsigned;
+  // One value at a rounding boundary may fall on the other side of it in float32.
+  check_against_autograd(graph, sites,
+                         {.batch = 2, .training = training, .tolerance = bits == 8 ? 5e-3 : 2e-2});
+}
+
+TEST_CASE("a learned step begins at 2 mean|x| / sqrt(qmax) of the first batch and moves nothing") {
+  Graph graph("steps");
+  graph.add_input("input", {4, 6, 6});
+  graph.add("bn", BatchNorm{.features = 4}, {0});
+  graph.add("relu", Activation{}, {1});
+  SitePlan sites;
+  sites.sites = {output_site(0, "lsq", 4, 0), output_site(2, "lsq", 3, 0)};
+  sites.sites[1].half_range = true;
+  exec::Training training(graph, sites, config::Precision::fp32, at::kCPU);
+  training.load(random_parameters(graph));
+  const at::Tensor before = training.parameters().clone();
+  const at::Tensor images =
+      random_tensor({5, 4, 6, 6}, 900).contiguous(at::MemoryFormat::ChannelsLast);
+  training.find_steps(images);
+  CHECK(at::equal(training.parameters(), before));
+  const auto expected = [](const at::Tensor& x, double qmax) {
+    return 2 * x.to(at::kDouble).abs().mean().item<double>() / std::sqrt(qmax);
+  };
+  const at::Tensor found = training.alphas().clone();
+  CHECK(std::abs(found[0].item<double>() - expected(images, 7)) < 1e-6);
+  training.forward(images, exec::NormMode::train);
+  const double of_relu = expected(training.value(2, /*raw=*/true), 7);  // 2^3 − 1, unsigned
+  CHECK(std::abs(found[1].item<double>() - of_relu) < 1e-6);
+  training.find_steps(images.mul(2));  // found steps stay
+  CHECK(at::equal(training.alphas(), found));
+}
+
+TEST_CASE("quantized gradients go into both products of a layer, and are drawn by seed and step") {
+  const int bits = GENERATE(2, 6);
+  CAPTURE(bits);
+  Graph graph =
+      single(Convolution{.in_channels = 3, .out_channels = 5, .kernel = {3, 3}}, {3, 6, 6});
+  const Parameters parameters = random_parameters(graph);
+  const at::Tensor images =
+      random_tensor({4, 3, 6, 6}, 900).contiguous(at::MemoryFormat::ChannelsLast);
+  const at::Tensor grad =
+      random_tensor({4, 5, 4, 4}, 901).contiguous(at::MemoryFormat::ChannelsLast);
+  QuantizerSite site;
+  site.place = Place::gradient;
+  site.node = 1;
+  site.bits = bits;
+  const auto gradients_at = [&](exec::StepAddress address) {
+    exec::Training training(graph, {.sites = {site}, .unquantized_outputs = {}},
+                            config::Precision::fp32, at::kCPU);
+    training.load(parameters);
+    training.want_input_gradient(true);
+    training.forward(images, exec::NormMode::train, address);
+    training.backward(grad.flatten(1));
+    return std::pair(training.gradients().clone(), training.input_gradient().clone());
+  };
+  const auto [weight, input] = gradients_at({.seed = 3, .step = 8});
+
+  // Zhou 2016, eq. 12, in float64 and written from the paper; the noise is the executor's stream.
+  const kernels::RandomStream random{.seed = 3, .stream = 0x20000, .step = 8};
+  at::Tensor noise = at::empty({4, 4, 4, 5}, at::kDouble);
+  for (std::int64_t i = 0; i < noise.numel(); ++i) {
+    noise.mutable_data_ptr<double>()[i] =
+        static_cast<double>(
+            kernels::uniform01(kernels::random_bits(random, static_cast<std::uint64_t>(i)))) -
+        0.5;
+  }
+  const double n = std::pow(2.0, bits) - 1;
+  const at::Tensor g = grad.to(at::kDouble);
+  const at::Tensor m = g.abs().amax({1, 2, 3}, true);
+  const at::Tensor code =
+      ((g / (2 * m) + 0.5) * n + noise.permute({0, 3, 1, 2})).round().clamp(0, n);
+  const at::Tensor quantized = 2 * m * (code / n - 0.5);
+  auto oracle = testing::run_oracle(graph, parameters, {}, {}, images, true);
+  oracle.values.back().backward(quantized);
+  CHECK(difference(weight, oracle.tensors.at("node.weight").grad().flatten(), Measure::worst) <
+        2e-5);
+  CHECK(difference(input, oracle.images.grad(), Measure::worst) < 2e-5);
+
+  CHECK(at::equal(gradients_at({.seed = 3, .step = 8}).first, weight));
+  CHECK_FALSE(at::equal(gradients_at({.seed = 3, .step = 9}).first, weight));
+  CHECK_FALSE(at::equal(gradients_at({.seed = 4, .step = 8}).first, weight));
+}
+
+TEST_CASE("batch norms in fixed point equal straight-through autograd and are what was asked for") {
+  // The last has too few integer bits for some shifts, which saturate.
+  const auto format =
+      GENERATE(kernels::FixedPoint{32, 16}, kernels::FixedPoint{12, 4}, kernels::FixedPoint{8, 2});
+  const bool training = GENERATE(true, false);
+  CAPTURE(format.bits, format.integer_bits, training);
+  Graph graph("block");
+  graph.add_input("input", {6, 5, 5});
+  graph.add("conv", Convolution{.in_channels = 6, .out_channels = 8}, {0});
+  graph.add("bn", BatchNorm{.features = 8}, {1});
+  graph.add("add", Add{}, {2, 1});
+  SitePlan sites;
+  sites.batch_norm = format;
+  check_against_autograd(graph, sites, {.training = training, .tolerance = 1e-4});
+}
+
+TEST_CASE("a batch norm in fixed point of 8 bits is another than in float32") {
+  Graph graph = single(BatchNorm{.features = 4}, {4, 3, 3});
+  const Parameters parameters = random_parameters(graph);
+  const at::Tensor images =
+      random_tensor({2, 4, 3, 3}, 900).contiguous(at::MemoryFormat::ChannelsLast);
+  const auto output = [&](std::optional<kernels::FixedPoint> format) {
+    SitePlan sites;
+    sites.batch_norm = format;
+    exec::Training training(graph, sites, config::Precision::fp32, at::kCPU);
+    training.load(parameters);
+    return training.forward(images, exec::NormMode::evaluate);
+  };
+  const at::Tensor plain = output(std::nullopt);
+  CHECK(difference(output(kernels::FixedPoint{32, 8}), plain, Measure::worst) < 1e-6);
+  const double coarse = difference(output(kernels::FixedPoint{8, 3}), plain, Measure::worst);
+  CHECK(coarse > 1e-3);
+  CHECK(coarse < 0.1);  // half a step of 1/32 in scale and shift, |x| up to 2
 }
 
 TEST_CASE("quantizers stand on inputs, layers, norms, sums and pools alike") {

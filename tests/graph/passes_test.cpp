@@ -7,6 +7,7 @@
 
 #include "blocks.h"
 #include "graph/layers.h"
+#include "graph/signs.h"
 
 using namespace bitsweep::graph;
 using namespace bitsweep::graph::testing;
@@ -114,6 +115,22 @@ TEST_CASE("keep_batch_norm folds nothing and copies every value") {
   CHECK(folding.node_of == std::vector<NodeId>{0, 1, 2});
   CHECK(std::vector<float>(copy.flat().begin(), copy.flat().end()) ==
         std::vector<float>(parameters.flat().begin(), parameters.flat().end()));
+}
+
+TEST_CASE("values behind a ReLU, and what keeps their sign, are never negative") {
+  Graph g("net");
+  const NodeId x = g.add_input("input", {4, 4, 4});
+  const NodeId norm = g.add("norm", BatchNorm{.features = 4}, {x});
+  const NodeId relu = g.add("relu", Activation{}, {norm});
+  const NodeId gate = g.add("gate", Activation{ActivationKind::hard_sigmoid}, {norm});
+  const NodeId swish = g.add("swish", Activation{ActivationKind::hard_swish}, {norm});
+  const NodeId product = g.add("product", Multiply{}, {relu, gate});
+  const NodeId sum = g.add("sum", Add{}, {relu, product});
+  const NodeId mixed = g.add("mixed", Add{}, {relu, norm});
+  const NodeId pool = g.add("pool", GlobalAveragePool{}, {sum});
+  const NodeId shifted = g.add("shifted", BatchNorm{.features = 4}, {pool});
+  for (const NodeId id : {relu, gate, product, sum, pool}) CHECK(is_never_negative(g, id));
+  for (const NodeId id : {x, norm, swish, mixed, shifted}) CHECK_FALSE(is_never_negative(g, id));
 }
 
 TEST_CASE("a ReLU is fused where it is the only user, and only a plain ReLU") {

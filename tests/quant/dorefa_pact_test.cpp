@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_exception.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
@@ -276,6 +278,21 @@ TEST_CASE(
   CHECK(rear.at("features.stage3.unit1.identity_conv") == 6);
 }
 
+TEST_CASE(
+    "MobileNetV2's cfg-2* has 6-bit weights in its last four blocks, and 8 elsewhere as cfg-1*") {
+  const auto preset = [](const std::string& name) {
+    return Planned("model.name = \"mobilenetv2_cifar\"\nquant.preset = \"" + name + "\"\n");
+  };
+  const Widths star = preset("cfg-1*").weights(), rear = preset("cfg-2*").weights();
+  for (const auto& [name, bits] : star) {
+    CAPTURE(name);
+    const bool is_rear = name.starts_with("layers.13.") || name.starts_with("layers.14.") ||
+                         name.starts_with("layers.15.") || name.starts_with("layers.16.");
+    CHECK(rear.at(name) == (is_rear ? 6 : bits));
+  }
+  CHECK(preset("cfg-1*").outputs() == preset("cfg-2*").outputs());
+}
+
 TEST_CASE("MobileNetV2's lists of 20 address the quantizers of facts A.2") {
   std::vector<int> a, w;
   for (int i = 0; i < 20; ++i) {
@@ -360,17 +377,67 @@ TEST_CASE("a width that leaves a signed grid with its zero alone is refused") {
   const auto refuses = [](const std::string& toml, const std::string& expected) {
     CHECK_THROWS_MATCHES(toynet(toml), ConfigError, MessageMatches(ContainsSubstring(expected)));
   };
-  refuses(
-      "quant.weight.bits = 1\n",
-      "quant.weight.bits = 1 for 'cells.0.conv1': tanh_symmetric has 2^(bits - 1) - 1 = 0 levels");
   refuses("quant.activation.bits = 1\n",
           "quant.activation.bits = 1 for 'stem.bn': mpact has 2^(bits");
-  refuses("[[layer]]\nmatch = \"fc\"\nweight.bits = 1\n", "x.toml:6:9: weight.bits = 1 for 'fc'");
-  CHECK(toynet("quant.weight = { bits = 1, quantizer = \"dorefa\" }\n")
-            .weights()
-            .at("cells.0.conv1") == 1);
+  refuses("quant.activation = { bits = 1, quantizer = \"lsq\" }\n",
+          "quant.activation.bits = 1 for 'stem.bn': lsq has 2^(bits");
+  refuses("[[layer]]\nmatch = \"header.conv\"\nactivation.bits = 1\n",
+          "x.toml:6:9: activation.bits = 1 for 'header.bn'");
+  for (const char* quantizer : {"dorefa", "tanh_symmetric"}) {  // one bit of weights is defined
+    CHECK(toynet(fmt::format("quant.weight = {{ bits = 1, quantizer = \"{}\" }}\n", quantizer))
+              .weights()
+              .at("cells.0.conv1") == 1);
+  }
   CHECK(toynet("quant.activation = { bits = 1, quantizer = \"pact\" }\n").outputs().at("stem.bn") ==
         1);
+}
+
+TEST_CASE(
+    "lsq is unsigned behind a ReLU, signed elsewhere, and finds its steps in the first batch") {
+  const Planned planned = toynet("quant.activation = { bits = 4, quantizer = \"lsq\" }\n");
+  const auto site = [&](const char* name) -> const QuantizerSite& {
+    return *planned.find(Place::output, name);
+  };
+  CHECK(site("cells.0.relu").half_range);
+  CHECK_FALSE(site("cells.0.bn1").half_range);
+  CHECK_FALSE(site("cells.0.add").half_range);
+  CHECK_FALSE(site("stem.bn").half_range);
+  CHECK(site("cells.0.relu").quantizer == "lsq");
+  CHECK(site("cells.0.relu").alpha_init == 0);
+  const Planned given =
+      toynet("quant.activation = { bits = 4, quantizer = \"lsq\", alpha_init = 0.25 }\n");
+  CHECK(given.find(Place::output, "stem.bn")->alpha_init == 0.25);
+}
+
+TEST_CASE("gradients are quantized at the layers whose weights are") {
+  const auto gradients = [](const Planned& planned) {
+    Widths out;
+    for (const QuantizerSite& site : planned.network.sites.sites) {
+      if (site.place == Place::gradient) out[planned.graph().node(site.node).name] = site.bits;
+    }
+    return out;
+  };
+  CHECK(gradients(toynet("")).empty());
+  const auto six = gradients(toynet("quant.gradient.bits = 6\n"));
+  CHECK(six.at("fc") == 6);
+  CHECK(six.count("stem.conv") == 0);  // cfg-1 leaves it in full precision
+  CHECK(six.size() == toynet("").weights().size() - 1);
+  const auto all = gradients(toynet("quant.gradient.bits = 6\nquant.weight.bits = \"none\"\n"));
+  CHECK(all.count("stem.conv") == 1);
+  CHECK(all.size() == six.size() + 1);
+}
+
+TEST_CASE("the input may have the document's unsigned clamp of its own") {
+  const Planned planned = toynet(R"(
+quant.activation.bits = [8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8]
+quant.sites.input_quantizer = "dorefa_clamp"
+)");
+  const auto quantizer = [&](const char* name) {
+    return planned.find(Place::output, name)->quantizer;
+  };
+  CHECK(quantizer("input") == "dorefa_clamp");
+  CHECK(quantizer("avgpool") == "mpact");
+  CHECK(quantizer("stem.bn") == "mpact");
 }
 
 TEST_CASE("layer rules win over lists and address the places up to the next layer") {

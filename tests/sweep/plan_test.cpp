@@ -202,6 +202,50 @@ values = [0, 1]
   CHECK_THAT(error_of("", {"model.weights=stage:fp23"}), ContainsSubstring("unknown stage 'fp23'"));
 }
 
+TEST_CASE("a teacher is found as starting weights are, and may be the same stage's") {
+  const Files files;
+  files.write("fp32.toml",
+              "kind = \"train\"\nmodel.name = \"resnet20\"\n"
+              "data.name = \"cifar10_small\"\ntrain.epochs = 2\n");
+  files.write("w.safetensors", "not read by a plan");
+  const auto distilled = [&](const std::string& weights, const std::string& teacher) {
+    return load_plan(files.write("t.toml", R"(
+name = "t"
+[trial]
+kind = "train"
+model = { name = "resnet20", weights = ")" + weights +
+                                               R"(" }
+data.name = "cifar10_small"
+train.distillation.weights = ")" + teacher + R"("
+[[stage]]
+name = "a"
+base = "fp32.toml"
+[[stage]]
+name = "b"
+base = "fp32.toml"
+set = { train.epochs = 3 }
+)"),
+                     {}, {})
+        .plan;
+  };
+  const Plan same = distilled("stage:a", "stage:a");
+  REQUIRE(same.trials.size() == 2);
+  CHECK(same.trials[1].waits_for == same.trials[0].identity.key);
+  CHECK(same.trials[1].takes_weights == Names{"model.weights", "train.distillation.weights"});
+  const Plan mixed = distilled("w.safetensors", "stage:b");
+  CHECK(mixed.trials[1].takes_weights == Names{"train.distillation.weights"});
+  CHECK(mixed.trials[1].paths.contains("model.weights"));
+  const Plan file = distilled("w.safetensors", "w.safetensors");
+  REQUIRE(file.trials.size() == 1);
+  CHECK(file.trials[0].waits_for.empty());
+  CHECK_THAT(file.trials[0].identity.canonical,
+             ContainsSubstring(sha256_hex("not read by a plan")));
+  CHECK(distilled("w.safetensors", "gone.safetensors").needs.at(0).what == "gone.safetensors");
+  CHECK_THROWS_MATCHES(distilled("stage:a", "stage:b"), ConfigError,
+                       Catch::Matchers::MessageMatches(ContainsSubstring(
+                           "train.distillation.weights take the weights of two trials")));
+}
+
 TEST_CASE("a training needs no weights, reads what it trains on and counts its passes") {
   const Files files;
   const auto trained = [&](const std::string& more) {

@@ -99,10 +99,32 @@ TEST_CASE("bfloat16 resumes as if it had never stopped") {
   check_resumption(configuration({{"train.precision", "bf16"}}), GENERATE(1, 2), kEveryThird);
 }
 
-TEST_CASE("learned clamps resume as if they had never stopped") {
-  const config::Value quantizer = GENERATE("pact", "mpact");
+TEST_CASE("learned clamps and steps resume as if they had never stopped") {
+  const config::Value quantizer = GENERATE("pact", "mpact", "lsq");
   check_resumption(quantized({{"quant.activation.quantizer", quantizer}}), GENERATE(1, 2),
                    kEveryThird);
+}
+
+TEST_CASE("constant clamps resume as if they had never stopped") {
+  const config::Value quantizer = GENERATE("pact_fixed", "dorefa_clamp");
+  check_resumption(quantized({{"quant.activation.quantizer", quantizer}}), 1, kEveryThird);
+}
+
+TEST_CASE("distillation and measured norms resume as if the training had never stopped") {
+  check_resumption(
+      quantized({{"train.distillation.weights", "experiments/weights/resnet20_b.safetensors"},
+                 {"train.distillation.weight", 0.5},
+                 {"train.norm_batches", 3}}),
+      1, kEveryThird);
+}
+
+TEST_CASE("batch norms in fixed point resume as if they had never stopped") {
+  check_resumption(quantized({{"quant.batch_norm.bits", 16}, {"quant.batch_norm.integer_bits", 6}}),
+                   1, kEveryThird);
+}
+
+TEST_CASE("noise of quantized gradients resumes as if the training had never stopped") {
+  check_resumption(quantized({{"quant.gradient.bits", 6}}), GENERATE(1, 2), kEveryThird);
 }
 
 TEST_CASE("Adam, a schedule by step and a selected epoch resume as if they had never stopped") {

@@ -12,6 +12,7 @@
 #include "config/settings.h"
 #include "core/error.h"
 #include "exec/device.h"
+#include "export/safetensors.h"
 #include "ptq/statistics.h"
 #include "ptq/trial.h"
 #include "small_trial.h"
@@ -179,6 +180,79 @@ TEST_CASE("the first epochs alone are those of the whole training") {
   expected.pop_back();
   CHECK(text_of(begun.outcome.epochs) == expected);
   CHECK(begun.outcome.state_sha256 == whole.outcome.epochs[1].state_sha256);
+}
+
+TEST_CASE("learned steps go on from a weight file's steps, and are never taken for clips") {
+  exec::set_threads(1);
+  const TemporaryFolder folder;
+  const Keys lsq = {{"quant.activation.quantizer", "lsq"}, {"train.max_steps", 1}};
+  const Got first = run_in(folder.path(), quantized(lsq));
+  const std::vector<double> steps = alphas_at(first.points, 1);
+  REQUIRE_FALSE(steps.empty());
+  CHECK(smallest(steps) > 0);
+  CHECK(*std::ranges::max_element(steps) < 1);  // of 255 codes; clips begin at 10
+  const Keys from = {{"model.weights", (folder.path() / "weights.safetensors").string()},
+                     {"train.lr", 0.0},
+                     {"train.max_steps", 1}};
+  CHECK(alphas_at(run_trial(quantized(from + Keys{{"quant.activation.quantizer", "lsq"}})).points,
+                  1) == steps);
+  for (const double clip : alphas_at(run_trial(quantized(from)).points, 1)) CHECK(clip == 10);
+}
+
+TEST_CASE("distillation alone reads no label, and brings a network to its teacher") {
+  exec::set_threads(1);
+  const Keys distils = {
+      {"train.distillation.weights", "experiments/weights/resnet20_b.safetensors"},
+      {"train.distillation.temperature", 1},
+      {"train.epochs", 8},
+      {"data.augment", false},
+      {"train.lr", 0.02}};
+  const Got got = run_trial(configuration(distils));
+  CHECK_FALSE(got.outcome.teacher_sha256.empty());
+  // The loss of the labels is not in it: the two are the same series.
+  const std::vector<Point> whole = series(got.points, "train.loss");
+  const std::vector<Point> of_teacher = series(got.points, "train.distillation_loss");
+  REQUIRE(whole.size() == of_teacher.size());
+  for (std::size_t i = 0; i < whole.size(); ++i) CHECK(whole[i].value == of_teacher[i].value);
+  CHECK(whole.back().value < 0.8 * whole.front().value);
+  // Its smoothed labels could not matter either.
+  const Got smoothed = run_trial(configuration(distils + Keys{{"train.label_smoothing", 0.3}}));
+  CHECK(smoothed.outcome.state_sha256 == got.outcome.state_sha256);
+  const Got mixed = run_trial(configuration(distils + Keys{{"train.distillation.weight", 0.5}}));
+  CHECK(mixed.outcome.state_sha256 != got.outcome.state_sha256);
+}
+
+TEST_CASE("a network distilled from itself has nothing to learn in its first step") {
+  exec::set_threads(1);
+  const std::string weights = "experiments/weights/resnet20_b.safetensors";
+  const Got got = run_trial(configuration({{"model.weights", weights},
+                                           {"train.distillation.weights", weights},
+                                           {"train.max_steps", 1}}));
+  // In training the student's norms are those of the batch, the teacher's the running ones.
+  CHECK(series(got.points, "train.distillation_loss")[0].value > 0);
+  CHECK(got.outcome.teacher_sha256 == got.outcome.weights_sha256);
+}
+
+TEST_CASE("norms measured anew replace running statistics and nothing else") {
+  exec::set_threads(1);
+  const Keys keys = {{"train.epochs", 1}, {"data.augment", false}};
+  const TemporaryFolder plain_folder, measured_folder;
+  const Got plain = run_in(plain_folder.path(), configuration(keys));
+  const Got measured =
+      run_in(measured_folder.path(), configuration(keys + Keys{{"train.norm_batches", 100}}));
+  CHECK(plain.outcome.state_sha256 == measured.outcome.state_sha256);  // training is the same
+  const auto read = [](const TemporaryFolder& folder) {
+    return exporting::SafetensorsFile::read(folder.path() / "weights.safetensors");
+  };
+  const auto before = read(plain_folder), after = read(measured_folder);
+  for (const exporting::TensorInfo& tensor : before.tensors()) {
+    CAPTURE(tensor.name);
+    const auto a = before.bytes(tensor);
+    const auto b = after.bytes(*after.find(tensor.name));
+    const bool running = tensor.name.find("running_") != std::string::npos;
+    CHECK(std::ranges::equal(a, b) != running);
+  }
+  CHECK(plain.outcome.accuracy.loss() != measured.outcome.accuracy.loss());
 }
 
 TEST_CASE("no epoch at all evaluates the network it starts from") {
