@@ -102,7 +102,7 @@ void register_tensorboard(Registry<Command>& registry) {
                   app.add_option("--db", options->database, "Database")->capture_default_str();
                   app.footer(
                       "Examples:\n  bitsweep tensorboard 3fa9c2\n"
-                      "  bitsweep tensorboard cifar10_own_weights -o /tmp/events");
+                      "  bitsweep tensorboard cifar10_own_weights -o events");
                   return std::function<ExitCode()>([options] { return run(*options); });
                 }});
 }
