@@ -138,7 +138,6 @@ void add_data(std::vector<Key>& keys) {
 // Keys that weights and activations have in common; `tensor` is "quant.weight" or
 // "quant.activation".
 void add_tensor(std::vector<Key>& keys, const std::string& tensor, const char* granularity) {
-  const bool is_weight = tensor == "quant.weight";
   const std::string allocated =
       std::string(kAciq) + " and " + tensor + ".bit_allocation != \"none\"";
   keys.push_back({.name = tensor + ".bits",
@@ -158,15 +157,14 @@ void add_tensor(std::vector<Key>& keys, const std::string& tensor, const char* g
                   .doc = "one grid for the tensor, or one per output channel",
                   .words = {"tensor", "channel"},
                   .used_when = kAciq});
-  keys.push_back({.name = tensor + ".rounding",
-                  .type = Type::word,
-                  .fallback = "nearest",
-                  .doc = "rounding to the grid",
-                  .words = is_weight ? std::vector<std::string>{"nearest", "stochastic"}
-                                     : std::vector<std::string>{"nearest"},
-                  .later_words = is_weight ? std::vector<std::string>{}
-                                           : std::vector<std::string>{"stochastic"},
-                  .used_when = kAciq});
+  keys.push_back(
+      {.name = tensor + ".rounding",
+       .type = Type::word,
+       .fallback = "nearest",
+       .doc = "rounding to the grid; `stochastic` draws by the seed, for activations also by "
+              "the image",
+       .words = {"nearest", "stochastic"},
+       .used_when = kAciq});
   keys.push_back({.name = tensor + ".ties",
                   .type = Type::word,
                   .fallback = "even",

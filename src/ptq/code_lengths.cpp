@@ -90,6 +90,7 @@ std::optional<CodeLengths> activation_code_lengths(const Prepared& prepared,
 
   const std::map<NodeId, std::size_t> outputs = counted_outputs(prepared.sites);
   std::map<NodeId, CodeCounts> counts;
+  std::span<const std::int64_t> fed;
   const auto hook = [&](NodeId id, at::Tensor& value) {
     const auto found = outputs.find(id);
     if (found == outputs.end()) return;
@@ -100,7 +101,7 @@ std::optional<CodeLengths> activation_code_lengths(const Prepared& prepared,
                          : prepared.quantizers[found->second];
     if (site.quantizer == "mid_tread") add_codes(quantizer, value, counts[id]);
     if (value.storage().use_count() > 1) value = value.clone();
-    quantizer.apply(value);
+    quantizer.apply(value, fed);
   };
 
   const data::Dataset& dataset = data::datasets().get(config.data.name);
@@ -113,10 +114,11 @@ std::optional<CodeLengths> activation_code_lengths(const Prepared& prepared,
   const data::Normalization normalization = data::normalization(config.data.normalize, dataset);
   const graph::Parameters quantized = quantized_parameters(prepared);
   const exec::Inference network(prepared.graph(), quantized, device, performed_relus(prepared));
-  for_each_batch(
-      {*images, positions, normalization}, config.eval.batch_size, device,
-      [&](std::span<const std::int64_t>, const at::Tensor& batch) { network.run(batch, hook); },
-      {});
+  const auto run = [&](std::span<const std::int64_t> part, const at::Tensor& batch) {
+    fed = part;
+    network.run(batch, hook);
+  };
+  for_each_batch({*images, positions, normalization}, config.eval.batch_size, device, run, {});
 
   Average average;
   for (const auto& [id, counted] : counts) average.add(counted);

@@ -72,17 +72,20 @@ std::vector<std::vector<quant::ActivationSums>> collect_sums(const exec::Inferen
                                                              std::int64_t batch_size,
                                                              const OnProgress& progress) {
   std::vector<std::vector<quant::ActivationSums>> out(outputs.size());
+  std::span<const std::int64_t> fed;
   const auto observe = [&](graph::NodeId id, at::Tensor& value) {
     const auto it = std::ranges::find(outputs, id, &WatchedOutput::node);
     if (it == outputs.end()) return;
     at::Tensor quantized = value.clone();
-    it->quantizer->apply(quantized);
+    it->quantizer->apply(quantized, fed);
     add_sums(value.cpu(), quantized.cpu(), it->half_range,
              out[static_cast<std::size_t>(it - outputs.begin())]);
   };
-  for_each_batch(
-      sequence, batch_size, network.device(),
-      [&](auto, const at::Tensor& batch) { network.run(batch, observe); }, progress);
+  const auto run = [&](std::span<const std::int64_t> positions, const at::Tensor& batch) {
+    fed = positions;
+    network.run(batch, observe);
+  };
+  for_each_batch(sequence, batch_size, network.device(), run, progress);
   return out;
 }
 

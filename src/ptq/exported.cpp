@@ -82,6 +82,12 @@ OutputGrid output_grid(const Prepared& prepared, std::size_t position) {
         "batch, and there is nothing to export; use \"calibrated\"");
   }
   const Quantizer& quantizer = prepared.quantizers[position];
+  if (quantizer.random) {
+    throw ConfigError(
+        fmt::format("node '{}': quant.activation.rounding = \"stochastic\" draws noise for every "
+                    "image, which an exported network has none of; use \"nearest\"",
+                    prepared.graph().node(site.node).name));
+  }
   OutputGrid out;
   out.node = site.node;
   out.quantizer = site.quantizer;
@@ -155,7 +161,7 @@ class QuantizedExecutor {
       if (const auto& quantizer = quantizers_[static_cast<std::size_t>(node)]) {
         // An output that is its input under another name (flatten, dropout) may have other readers.
         if (value.storage().use_count() > 1) value = value.clone();
-        quantizer->apply(value);
+        quantizer->apply(value, {});  // rounded to the nearest: output_grid()
       }
       if (on_output) on_output(node, value);
     });

@@ -14,8 +14,10 @@
 namespace bitsweep::ptq {
 namespace {
 
-// Stream of random numbers (docs/numerics.md): step is the node, index the element.
+// Streams of random numbers (docs/numerics.md). Of weights: step is the node. Of outputs: + node,
+// and step is the image.
 constexpr std::uint32_t kWeightRounding = 6;
+constexpr std::uint32_t kOutputRounding = 0x30000;
 
 using config::Granularity;
 using kernels::AffineGrid;
@@ -62,6 +64,21 @@ bool same_draws(const std::optional<kernels::RandomStream>& a,
                 const std::optional<kernels::RandomStream>& b) {
   if (!a || !b) return a.has_value() == b.has_value();
   return a->seed == b->seed && a->stream == b->stream && a->step == b->step;
+}
+
+// Calls run(first element, layout of one image, its draws) for each image of a batch.
+template <class Run>
+void for_each_image(const ChannelLayout& batch, std::span<const std::int64_t> images,
+                    kernels::RandomStream random, Run run) {
+  BITSWEEP_CHECK(static_cast<std::int64_t>(images.size()) == batch.outer,
+                 "{} positions of {} images", images.size(), batch.outer);
+  const ChannelLayout image{1, batch.channels, batch.inner};
+  std::int64_t first = 0;
+  for (const std::int64_t position : images) {
+    random.step = static_cast<std::uint32_t>(position);
+    run(first, image, random);
+    first += image.size();
+  }
 }
 
 Quantizer on_grids(quant::Grids grids) {
@@ -115,6 +132,19 @@ Quantizer clustered(const QuantizerSite& site, std::span<const float> weight,
   return out;
 }
 
+quant::Grids activation_grids(const QuantizerSite& site, const TensorStatistics& statistics) {
+  if (site.granularity == Granularity::channel) {
+    return quant::make_grids(site, statistics.channels);
+  }
+  Statistics tensor = statistics.tensor;
+  // A clipping rule goes by the moments, and by the smallest element of all (facts 004 B.2.3).
+  if (site.range == quant::RangeRule::sample_mean && site.clipping == "none") {
+    tensor.min = statistics.sample_min;
+    tensor.max = statistics.sample_max;
+  }
+  return quant::make_grids(site, std::span(&tensor, 1));
+}
+
 }  // namespace
 
 bool operator==(const Quantizer& a, const Quantizer& b) {
@@ -133,27 +163,48 @@ void Quantizer::apply(float* x, const ChannelLayout& layout) const {
   }
 }
 
-void Quantizer::apply(at::Tensor& x) const {
+void Quantizer::apply(at::Tensor& x, std::span<const std::int64_t> images) const {
   const ChannelLayout layout{x.size(0), x.size(1), x.size(2) * x.size(3)};
   if (x.is_cpu()) {
-    apply(x.mutable_data_ptr<float>(), layout);
+    apply_on_cpu(x.mutable_data_ptr<float>(), layout, images);
   } else {
-    apply_on_gpu(x, layout);
+    apply_on_gpu(x, layout, images);
   }
   if (!positive_shifts.empty()) shift_positive(x);
 }
 
-void Quantizer::apply_on_gpu(at::Tensor& x, const ChannelLayout& layout) const {
+void Quantizer::apply_on_cpu(float* x, const ChannelLayout& layout,
+                             std::span<const std::int64_t> images) const {
+  if (!random) return apply(x, layout);
+  for_each_image(layout, images, *random,
+                 [&](std::int64_t first, const ChannelLayout& image, const auto& draws) {
+                   kernels::fake_quantize_stochastic_cpu(x + first, x + first, nullptr,
+                                                         fit(image, grids.size()), grids.data(),
+                                                         draws);
+                 });
+}
+
+void Quantizer::apply_on_gpu(at::Tensor& x, const ChannelLayout& layout,
+                             std::span<const std::int64_t> images) const {
   // LibTorch computes on the default stream unless told otherwise, and nobody tells it: the null
   // stream is in order with it.
   const auto bytes = static_cast<std::int64_t>(grids.size() * sizeof(AffineGrid));
   const at::Tensor host = at::empty({bytes}, at::TensorOptions(at::kByte));
   std::memcpy(host.mutable_data_ptr(), grids.data(), static_cast<std::size_t>(bytes));
   const at::Tensor on_device = host.to(x.device());
+  const auto* device_grids = static_cast<const AffineGrid*>(on_device.const_data_ptr());
   float* data = x.mutable_data_ptr<float>();
-  kernels::fake_quantize_cuda(data, data, nullptr, fit(layout, grids.size()),
-                              static_cast<const AffineGrid*>(on_device.const_data_ptr()), rounding,
-                              kernels::Stream{});
+  if (!random) {
+    kernels::fake_quantize_cuda(data, data, nullptr, fit(layout, grids.size()), device_grids,
+                                rounding, kernels::Stream{});
+    return;
+  }
+  for_each_image(layout, images, *random,
+                 [&](std::int64_t first, const ChannelLayout& image, const auto& draws) {
+                   kernels::fake_quantize_stochastic_cuda(data + first, data + first, nullptr,
+                                                          fit(image, grids.size()), device_grids,
+                                                          draws, kernels::Stream{});
+                 });
 }
 
 void Quantizer::shift_positive(at::Tensor& x) const {
@@ -195,16 +246,12 @@ Detail detail_for(const QuantizerSite& site) {
 }
 
 Quantizer activation_quantizer(const QuantizerSite& site, const TensorStatistics& statistics) {
-  if (site.granularity == Granularity::channel) {
-    return on_grids(quant::make_grids(site, statistics.channels));
+  Quantizer out = on_grids(activation_grids(site, statistics));
+  if (site.stochastic) {
+    out.random = kernels::RandomStream{site.seed,
+                                       kOutputRounding + static_cast<std::uint32_t>(site.node), 0};
   }
-  Statistics tensor = statistics.tensor;
-  // A clipping rule goes by the moments, and by the smallest element of all (facts 004 B.2.3).
-  if (site.range == quant::RangeRule::sample_mean && site.clipping == "none") {
-    tensor.min = statistics.sample_min;
-    tensor.max = statistics.sample_max;
-  }
-  return on_grids(quant::make_grids(site, std::span(&tensor, 1)));
+  return out;
 }
 
 void quantize_weight(Quantizer& quantizer, const QuantizerSite& site, std::span<float> weight,

@@ -19,7 +19,8 @@ struct Quantizer : quant::Grids {
   // Of a weight with quantizer `kmeans`, in place of grids: ascending centroids, one table or one
   // per channel.
   std::vector<std::vector<float>> centroids;
-  // Of a weight that is rounded stochastically.
+  // Where rounding is stochastic. Element i of a weight gets draw i; element i of an image of an
+  // output gets draw i at the step that is the image's position (docs/numerics.md).
   std::optional<kernels::RandomStream> random;
   // Of a weight, one per output channel; empty: none. They lie off the grid: apply() and codes()
   // leave them out.
@@ -27,11 +28,13 @@ struct Quantizer : quant::Grids {
   // Of an output, one per channel; empty: none. What is added to its positive quantized values.
   std::vector<double> positive_shifts;
 
-  // x on its grid, in place; layout.channels counts only where there is one grid per channel.
+  // A weight on its grid, in place; layout.channels counts only where there is one grid per
+  // channel.
   void apply(float* x, const kernels::ChannelLayout& layout) const;
-  // The same for [batch, channels, height, width] float32 contiguous on any device, with
-  // positive_shifts.
-  void apply(at::Tensor& x) const;
+  // An output, [batch, channels, height, width] float32 contiguous on any device, with
+  // positive_shifts. images: [batch], the position of each image among those that are fed; nothing
+  // else of a batch shows in its values. Read where rounding is stochastic alone.
+  void apply(at::Tensor& x, std::span<const std::int64_t> images) const;
   // Whether they do the same to every tensor, bit for bit: all fields are compared, as bits.
   friend bool operator==(const Quantizer& a, const Quantizer& b);
 
@@ -39,7 +42,10 @@ struct Quantizer : quant::Grids {
   void codes(const float* x, std::int32_t* out, const kernels::ChannelLayout& layout) const;
 
  private:
-  void apply_on_gpu(at::Tensor& x, const kernels::ChannelLayout& layout) const;
+  void apply_on_cpu(float* x, const kernels::ChannelLayout& layout,
+                    std::span<const std::int64_t> images) const;
+  void apply_on_gpu(at::Tensor& x, const kernels::ChannelLayout& layout,
+                    std::span<const std::int64_t> images) const;
   void shift_positive(at::Tensor& x) const;
 };
 

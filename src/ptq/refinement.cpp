@@ -202,13 +202,14 @@ class Refiner {
   }
 
  private:
-  void feed(const exec::Inference& network, const exec::OutputHook& hook) const {
+  void feed(const exec::Inference& network, const exec::OutputHook& hook) {
     const ImageSequence all = images_.sequence();
     const ImageSequence first{all.images, all.positions.first(to_size(count_)), all.normalization};
-    for_each_batch(
-        first, count_, network.device(),
-        [&](std::span<const std::int64_t>, const at::Tensor& batch) { network.run(batch, hook); },
-        {});
+    const auto run = [&](std::span<const std::int64_t> positions, const at::Tensor& batch) {
+      fed_ = positions;
+      network.run(batch, hook);
+    };
+    for_each_batch(first, count_, network.device(), run, {});
   }
 
   bool is_refined(NodeId node) const { return site_of_.contains(node); }
@@ -227,7 +228,7 @@ class Refiner {
     if (const Quantizer* quantizer = outputs_[to_size(node)]) {
       // An output that is its input under another name (flatten, dropout) may have other readers.
       if (value.storage().use_count() > 1) value = value.clone();
-      quantizer->apply(value);
+      quantizer->apply(value, fed_);
     }
     if (!config_.quant.adaptive_rounding) return;
     for (const NodeId user : graph_.users(node)) {
@@ -326,7 +327,8 @@ class Refiner {
   Prepared& prepared_;
   const graph::Graph& graph_;
   const CalibrationImages& images_;
-  std::int64_t count_;  // of images, at once
+  std::int64_t count_;                 // of images, at once
+  std::span<const std::int64_t> fed_;  // their positions
   graph::Parameters quantized_;
   std::vector<bool> fused_relu_;
   std::vector<const Quantizer*> outputs_;  // by node; nullptr: not quantized

@@ -61,8 +61,10 @@ void SharedEvaluation::schedule() {
   schedule_ = make_schedule(values, running, most_bytes_);
 }
 
-void SharedEvaluation::run(const at::Tensor& images, const OnLogits& on_logits) {
+void SharedEvaluation::run(const at::Tensor& images, std::span<const std::int64_t> positions,
+                           const OnLogits& on_logits) {
   const c10::InferenceMode inference;
+  fed_ = positions;
   bool diverged = false;
   for (State& state : states_) state.failure = nullptr;
   for (const Step& step : schedule_.steps) {
@@ -133,10 +135,10 @@ at::Tensor SharedEvaluation::output_of(std::size_t node, std::span<at::Tensor> i
 
 void SharedEvaluation::quantize(std::size_t node, at::Tensor& value) {
   const MergedNode& merged = merged_.nodes[node];
-  if (merged.dynamic == nullptr) return merged.quantizer->apply(value);
+  if (merged.dynamic == nullptr) return merged.quantizer->apply(value, fed_);
   Quantizer quantizer = activation_quantizer(
       *merged.dynamic, statistics(value, detail_for(*merged.dynamic), merged.node->name));
-  quantizer.apply(value);
+  quantizer.apply(value, fed_);
   if (!states_[node].first) states_[node].first = std::move(quantizer);
 }
 

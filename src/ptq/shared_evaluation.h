@@ -36,9 +36,11 @@ class SharedEvaluation {
   // logits: [batch, classes] in host memory. May throw Diverged, which ends that member alone.
   using OnLogits = std::function<void(std::size_t member, const at::Tensor& logits)>;
 
-  // images: [batch, channels, height, width] float32 contiguous on the device. A member that
-  // diverges is left out from then on.
-  void run(const at::Tensor& images, const OnLogits& on_logits);
+  // images: [batch, channels, height, width] float32 contiguous on the device; positions: [batch],
+  // those of the images among all that are evaluated (Quantizer::apply). A member that diverges is
+  // left out from then on.
+  void run(const at::Tensor& images, std::span<const std::int64_t> positions,
+           const OnLogits& on_logits);
 
   bool is_running(std::size_t member) const { return failures_[member] == nullptr; }
   // Of a member that is no longer running.
@@ -72,6 +74,7 @@ class SharedEvaluation {
   std::vector<std::exception_ptr> failures_;  // by member
   Schedule schedule_;
   std::vector<std::size_t> scheduled_;  // Step::members → member
+  std::span<const std::int64_t> fed_;   // positions of the batch that runs
   SharedCounts counts_;
 };
 

@@ -97,7 +97,7 @@ void Session::evaluate(std::span<Running*> members, const GroupOptions& options)
   const Stopwatch watch;
   SharedEvaluation evaluation(prepared, device_, batch_size, options.cache_bytes);
   const auto run_batch = [&](std::span<const std::int64_t> positions, const at::Tensor& batch) {
-    evaluation.run(batch, [&](std::size_t m, const at::Tensor& logits) {
+    evaluation.run(batch, positions, [&](std::size_t m, const at::Tensor& logits) {
       const auto classes = static_cast<std::size_t>(logits.size(1));
       const float* row = logits.const_data_ptr<float>();
       for (const std::int64_t position : positions) {

@@ -97,11 +97,7 @@ TEST_CASE("what a later version will do is refused with its place and what there
   const Case cases[] = {
       {"kind = \"analysis\"",
        "x.toml:1:8: kind = \"analysis\" is not available in this version; available: ptq, train"},
-      {"quant.activation.rounding = \"stochastic\"",
-       "is not available in this version; available: nearest"},
       {"eval.modes = [\"w4a4\"]", "is not available in this version"},
-      {"[[layer]]\nmatch = \"fc\"\nactivation.rounding = \"stochastic\"",
-       "x.toml:2:9: quant.activation.rounding = \"stochastic\" is not available"},
   };
   for (const Case& c : cases) {
     INFO(c.toml);

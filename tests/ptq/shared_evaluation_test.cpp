@@ -3,6 +3,7 @@
 
 #include <ATen/ops/ones.h>
 
+#include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
 #include <limits>
@@ -196,6 +197,24 @@ TEST_CASE("with too little memory more is computed, and nothing changes") {
   }
 }
 
+TEST_CASE("trials on the same validation images are one evaluation, on other images another") {
+  exec::set_threads(1);
+  ptq::Session session(at::kCPU);
+  const auto on_validation = [](int images, int bits) {
+    return configuration({{"eval.split", "validation"},
+                          {"data.validation_images", images},
+                          {"quant.weight.bits", bits}});
+  };
+  const Together together =
+      run_together(session, {on_validation(40, 4), on_validation(40, 3), on_validation(20, 4)});
+  CHECK(together.evaluations == 2);
+  for (const Ended& member : together.members) REQUIRE(member.outcome.has_value());
+  Logits logits;
+  const ptq::Outcome alone = session.run(on_validation(40, 3), recorder(logits));
+  CHECK((together.members[1].logits == logits));
+  CHECK((together.members[1].outcome->accuracy.bitmap() == alone.accuracy.bitmap()));
+}
+
 TEST_CASE("a configuration that cannot be ends alone") {
   exec::set_threads(1);
   ptq::Session session(at::kCPU);
@@ -227,10 +246,11 @@ TEST_CASE("a member that diverges leaves the others as they are") {
   broken->values.front() = std::numeric_limits<float>::infinity();
   bad.weights[site] = broken;
 
+  constexpr std::array<std::int64_t, 2> kPositions{0, 1};
   const at::Tensor images = at::ones({2, 3, 32, 32}, at::TensorOptions(at::kFloat));
   const auto first_logits = [&](ptq::SharedEvaluation& evaluation, std::size_t member) {
     std::vector<float> out;
-    evaluation.run(images, [&](std::size_t m, const at::Tensor& logits) {
+    evaluation.run(images, kPositions, [&](std::size_t m, const at::Tensor& logits) {
       const std::span<const float> values(logits.const_data_ptr<float>(), 10);
       for (const float value : values) {
         if (!std::isfinite(value)) throw ptq::Diverged("a logit");

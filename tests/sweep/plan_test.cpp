@@ -288,8 +288,6 @@ TEST_CASE("names, layer patterns and counts that cannot be meant are refused wit
       Case{"[[axis]]\nkey = \"model.name\"\nvalues = [\"resnet21\"]\n", "did you mean 'resnet2"},
       Case{"[[axis]]\nkey = \"quant.scheme\"\nvalues = [\"aciqq\"]\n", "did you mean 'aciq'"},
       Case{"[[axis]]\nkey = \"data.name\"\nvalues = [\"cifar\"]\n", "unknown data set 'cifar'"},
-      Case{"[[axis]]\nkey = \"quant.activation.rounding\"\nvalues = [\"stochastic\"]\n",
-           "not available in this version"},
       Case{"[[axis]]\nkey = \"kind\"\nvalues = [\"analysis\"]\n", "not available in this version"},
       Case{"[[axis]]\nkey = \"kind\"\nvalues = [\"train\"]\n", "quantizes after training"});
   CAPTURE(c.rest);
