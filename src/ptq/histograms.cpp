@@ -43,6 +43,19 @@ std::vector<std::uint32_t> counts_of(const at::Tensor& value, const ChannelLayou
   return out;
 }
 
+// The values of one channel; value: on the CPU.
+std::vector<float> values_of(const at::Tensor& value, const ChannelLayout& layout,
+                             std::int64_t channel) {
+  std::vector<float> out;
+  out.reserve(static_cast<std::size_t>(layout.outer * layout.inner));
+  for (std::int64_t outer = 0; outer < layout.outer; ++outer) {
+    const float* row =
+        value.const_data_ptr<float>() + (outer * layout.channels + channel) * layout.inner;
+    out.insert(out.end(), row, row + layout.inner);
+  }
+  return out;
+}
+
 void add(const at::Tensor& value, const ChannelLayout& layout, std::span<Statistics> statistics) {
   std::vector<HistogramBins> bins;
   for (const Statistics& s : statistics) {
@@ -50,23 +63,37 @@ void add(const at::Tensor& value, const ChannelLayout& layout, std::span<Statist
   }
   const std::vector<std::uint32_t> counts = counts_of(value, layout, bins);
   const std::size_t size = counts.size() / statistics.size();
+  const bool keeps = value.numel() <= kKeptValues && stride_for(layout) == 1;
+  const at::Tensor on_host = keeps ? value.cpu() : at::Tensor();
   for (std::size_t i = 0; i < statistics.size(); ++i) {
     Statistics& s = statistics[i];
-    s.histogram =
-        std::make_shared<const Histogram>(static_cast<float>(s.min), static_cast<float>(s.max),
-                                          std::span(counts).subspan(i * size, size));
+    s.histogram = std::make_shared<const Histogram>(
+        static_cast<float>(s.min), static_cast<float>(s.max),
+        std::span(counts).subspan(i * size, size),
+        keeps ? values_of(on_host, layout, static_cast<std::int64_t>(i)) : std::vector<float>());
   }
 }
 
-void merge(Statistics& into, const Statistics& from) {
-  if (!from.histogram) return;
-  if (!into.histogram) {
-    into.histogram = from.histogram;
-    return;
+std::size_t kept(std::span<const Statistics> statistics) {
+  std::size_t out = 0;
+  for (const Statistics& s : statistics) out += s.histogram ? s.histogram->values().size() : 0;
+  return out;
+}
+
+// One entry a channel.
+void merge(std::span<Statistics> into, std::span<const Statistics> from) {
+  const bool keeps = kept(into) + kept(from) <= static_cast<std::size_t>(kKeptValues);
+  for (std::size_t i = 0; i < into.size(); ++i) {
+    if (!from[i].histogram) continue;
+    if (!into[i].histogram) {
+      into[i].histogram = from[i].histogram;
+      continue;
+    }
+    auto joined = std::make_shared<Histogram>(*into[i].histogram);
+    joined->merge(*from[i].histogram);
+    if (!keeps) joined->forget_values();
+    into[i].histogram = std::move(joined);
   }
-  auto joined = std::make_shared<Histogram>(*into.histogram);
-  joined->merge(*from.histogram);
-  into.histogram = std::move(joined);
 }
 
 }  // namespace
@@ -83,10 +110,8 @@ void add_histograms(const at::Tensor& value, const Detail& detail, TensorStatist
 void merge_histograms(TensorStatistics& into, const TensorStatistics& from) {
   BITSWEEP_CHECK(into.channels.size() == from.channels.size(), "{} and {} channels",
                  into.channels.size(), from.channels.size());
-  merge(into.tensor, from.tensor);
-  for (std::size_t c = 0; c < into.channels.size(); ++c) {
-    merge(into.channels[c], from.channels[c]);
-  }
+  merge(std::span(&into.tensor, 1), std::span(&from.tensor, 1));
+  merge(into.channels, from.channels);
 }
 
 void forget_histograms(TensorStatistics& statistics) {

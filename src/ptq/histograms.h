@@ -13,6 +13,10 @@ namespace bitsweep::ptq {
 inline constexpr std::int64_t kSampledFrom = std::int64_t{1} << 18;
 inline constexpr std::int64_t kSampleStride = 4;
 
+// A histogram keeps its values (quant/histogram.h) where those of its output, in all channels and
+// batches, are no more than these: 1 MiB.
+inline constexpr std::int64_t kKeptValues = std::int64_t{1} << 18;
+
 // Adds the histograms that `detail` asks for to statistics whose extremes are known. value: as
 // statistics() takes it.
 void add_histograms(const at::Tensor& value, const Detail& detail, TensorStatistics& out);

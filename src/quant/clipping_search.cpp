@@ -44,12 +44,13 @@ kernels::RealRange least_error_range(const Histogram& histogram, const ClippingR
   if (candidates.size() == 1) return candidates.front();
   BITSWEEP_CHECK(request.grid, "a search needs the grid that a range becomes");
   const HistogramSums sums(histogram);
-  // From the edge of the first bin on: an extreme value alone in it may be what clipping costs most.
+  // From the edge of the first bin on: an extreme value alone in it may be what clipping costs
+  // most.
   const double from = request.half_range ? 0 : histogram.edge();
   kernels::RealRange best = candidates.back();
   double least = std::numeric_limits<double>::infinity();
   for (const kernels::RealRange& candidate : candidates) {
-    const double error = sums.squared_error(request.grid(candidate), from);
+    const double error = sums.squared_error(request.grid(candidate), from, least);
     if (error > least) continue;
     least = error;
     best = candidate;

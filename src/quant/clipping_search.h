@@ -18,7 +18,8 @@ inline constexpr int kClippingCandidates = 100;
 std::vector<kernels::RealRange> clipping_candidates(const Histogram& histogram,
                                                     const ClippingRequest& request);
 
-// The candidate with the least error; of equal ones the widest.
+// The candidate with the least error; of equal ones the widest. Where the histogram has kept its
+// values that is the error on them, and the choice is that of trying each candidate on the values.
 kernels::RealRange least_error_range(const Histogram& histogram, const ClippingRequest& request);
 
 }  // namespace bitsweep::quant

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 #include "core/check.h"
 
@@ -13,15 +14,19 @@ constexpr auto kBins = static_cast<std::size_t>(kernels::kHistogramBins);
 
 }  // namespace
 
-Histogram::Histogram(float min, float max, std::span<const std::uint32_t> counts)
+Histogram::Histogram(float min, float max, std::span<const std::uint32_t> counts,
+                     std::vector<float> values)
     : min_(min),
       max_(max),
       bins_(kernels::histogram_bins(min, max)),
-      counts_(counts.begin(), counts.end()) {
+      counts_(counts.begin(), counts.end()),
+      values_(std::move(values)) {
   BITSWEEP_CHECK(counts.size() == kBins && min <= max, "{} bins over {} … {}", counts.size(), min,
                  max);
   count_ = std::accumulate(counts_.begin(), counts_.end(), std::uint64_t{0});
   BITSWEEP_CHECK(count_ > 0, "an empty histogram");
+  BITSWEEP_CHECK(values_.empty() || values_.size() == count_, "{} values of {} counted",
+                 values_.size(), count_);
 }
 
 void Histogram::merge(const Histogram& other) {
@@ -44,6 +49,8 @@ void Histogram::merge(const Histogram& other) {
   bins_ = joined;
   counts_ = std::move(counts);
   count_ += other.count_;
+  if (values_.empty() || other.values_.empty()) return forget_values();
+  values_.insert(values_.end(), other.values_.begin(), other.values_.end());
 }
 
 double Histogram::width() const { return 1.0 / static_cast<double>(bins_.inverse_width); }
@@ -99,6 +106,10 @@ HistogramSums::HistogramSums(const Histogram& histogram)
       width_(histogram.width()),
       count_(static_cast<double>(histogram.count())),
       upto_(kBins + 1) {
+  if (!histogram.values().empty()) {
+    group(histogram.values());
+    return;
+  }
   for (std::size_t i = 0; i < kBins; ++i) {
     const auto n = static_cast<double>(histogram.counts()[i]);
     const double middle = static_cast<double>(i) + 0.5;
@@ -108,25 +119,66 @@ HistogramSums::HistogramSums(const Histogram& histogram)
   }
 }
 
-HistogramSums::Sums HistogramSums::below(double u) const {
-  const double inside = std::clamp(u, 0.0, static_cast<double>(kBins));
-  const double whole = std::floor(inside);
-  const auto i = static_cast<std::size_t>(whole);
-  const Sums& before = upto_[i];
-  const double t = inside - whole;
-  if (t == 0) return before;
-  const double n = upto_[i + 1].zeroth - before.zeroth;
-  const double middle = whole + t / 2;
-  return {before.zeroth + n * t, before.first + n * t * middle,
-          before.second + n * t * (middle * middle + t * t / 12)};
+// A counting sort. In bins from the edge every float32 value is exact in float64: widths are powers
+// of two.
+void HistogramSums::group(std::span<const float> values) {
+  const auto in_bins = [&](float x) { return (static_cast<double>(x) - edge_) / width_; };
+  const auto bin_of = [&](double u) {
+    return std::min(static_cast<std::size_t>(std::max(u, 0.0)), kBins - 1);
+  };
+  std::vector<std::size_t> next(kBins + 1, 0);
+  for (const float x : values) ++next[bin_of(in_bins(x)) + 1];
+  std::partial_sum(next.begin(), next.end(), next.begin());
+  const std::vector<std::size_t> begin = next;
+  grouped_.resize(values.size());
+  for (const float x : values) {
+    const double u = in_bins(x);
+    grouped_[next[bin_of(u)]++] = u;
+  }
+  for (std::size_t i = 0; i < kBins; ++i) {
+    Sums sums = upto_[i];
+    for (std::size_t k = begin[i]; k < begin[i + 1]; ++k) {
+      sums.first += grouped_[k];
+      sums.second += grouped_[k] * grouped_[k];
+    }
+    sums.zeroth = static_cast<double>(begin[i + 1]);
+    upto_[i + 1] = sums;
+  }
 }
 
-double HistogramSums::squared_error(const kernels::AffineGrid& grid, double from) const {
+HistogramSums::Sums HistogramSums::below_in_bin(std::size_t bin, double u) const {
+  Sums out = upto_[bin];
+  const double n = upto_[bin + 1].zeroth - out.zeroth;
+  if (!grouped_.empty()) {
+    const auto begin = static_cast<std::size_t>(out.zeroth);
+    for (const double value : std::span(grouped_).subspan(begin, static_cast<std::size_t>(n))) {
+      if (value >= u) continue;
+      out.zeroth += 1;
+      out.first += value;
+      out.second += value * value;
+    }
+    return out;
+  }
+  const double t = u - static_cast<double>(bin);
+  const double middle = static_cast<double>(bin) + t / 2;
+  return {out.zeroth + n * t, out.first + n * t * middle,
+          out.second + n * t * (middle * middle + t * t / 12)};
+}
+
+HistogramSums::Sums HistogramSums::below(double u) const {
+  const double inside = std::clamp(u, 0.0, static_cast<double>(kBins));
+  const auto bin = static_cast<std::size_t>(inside);
+  return static_cast<double>(bin) == inside ? upto_[bin] : below_in_bin(bin, inside);
+}
+
+double HistogramSums::squared_error(const kernels::AffineGrid& grid, double from,
+                                    double enough) const {
   BITSWEEP_CHECK(grid.scale > 0, "scale {}", grid.scale);
   const auto in_bins = [&](double x) { return (x - edge_) / width_; };
   const auto value = [&](std::int32_t code) {
     return in_bins(kernels::dequantize(static_cast<float>(code), grid));
   };
+  const double to_mean = width_ * width_ / count_;
   Sums done = below(in_bins(from));
   double sum = 0;
   double y = value(grid.qmin);
@@ -137,10 +189,11 @@ double HistogramSums::squared_error(const kernels::AffineGrid& grid, double from
       sum += upto.second - done.second - 2 * y * (upto.first - done.first) +
              y * y * (upto.zeroth - done.zeroth);
       done = upto;
+      if (sum * to_mean > enough) break;
     }
     y = next;
   }
-  return sum * width_ * width_ / count_;
+  return sum * to_mean;
 }
 
 }  // namespace bitsweep::quant

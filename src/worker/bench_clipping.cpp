@@ -2,8 +2,10 @@
 
 #include <ATen/ops/empty.h>
 
+#include <algorithm>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -45,7 +47,7 @@ quant::QuantizerSite site(config::Granularity granularity) {
   return out;
 }
 
-double error_on(const std::vector<float>& values, kernels::RealRange range) {
+double error_on(std::span<const float> values, kernels::RealRange range) {
   const kernels::AffineGrid grid = kernels::affine_grid(range, kBits);
   std::vector<float> y(values.size());
   kernels::fake_quantize_cpu(values.data(), y.data(), nullptr,
@@ -58,17 +60,47 @@ double error_on(const std::vector<float>& values, kernels::RealRange range) {
   return sum;
 }
 
-kernels::RealRange by_brute_force(const std::vector<float>& values,
-                                  const quant::Histogram& histogram) {
-  kernels::RealRange best{0, 0};
-  double least = std::numeric_limits<double>::infinity();
-  for (const auto& candidate : quant::clipping_candidates(histogram, {.bits = kBits})) {
-    const double error = error_on(values, candidate);
-    if (error > least) continue;
-    least = error;
-    best = candidate;
+// The choices beside those of trying every candidate on the values.
+struct Comparison {
+  std::int64_t choices = 0;
+  std::int64_t same = 0;
+  double largest_loss = 0;  // of the squared error, as a fraction
+
+  void add(std::span<const float> values, const quant::Histogram& histogram,
+           kernels::RealRange chosen) {
+    kernels::RealRange best{0, 0};
+    double least = std::numeric_limits<double>::infinity();
+    for (const auto& candidate : quant::clipping_candidates(histogram, {.bits = kBits})) {
+      const double error = error_on(values, candidate);
+      if (error > least) continue;
+      least = error;
+      best = candidate;
+    }
+    ++choices;
+    if (best.lower == chosen.lower && best.length == chosen.length) ++same;
+    largest_loss = std::max(largest_loss, error_on(values, chosen) / least - 1);
   }
-  return best;
+};
+
+// values: those that x repeats.
+Comparison compare(const std::vector<float>& values, const at::Tensor& x,
+                   const ptq::TensorStatistics& found, const ptq::Quantizer& chosen) {
+  Comparison out;
+  if (chosen.ranges.size() == 1) {
+    out.add(values, *found.tensor.histogram, chosen.ranges.front());
+    return out;
+  }
+  constexpr std::int64_t kPlane = kEdge * kEdge;
+  for (std::size_t c = 0; c < chosen.ranges.size(); ++c) {
+    std::vector<float> channel;
+    for (std::int64_t n = 0; n < kSamples; ++n) {
+      const float* plane =
+          x.const_data_ptr<float>() + (n * kChannels + static_cast<std::int64_t>(c)) * kPlane;
+      channel.insert(channel.end(), plane, plane + kPlane);
+    }
+    out.add(channel, *found.channels[c].histogram, chosen.ranges[c]);
+  }
+  return out;
 }
 
 }  // namespace
@@ -93,23 +125,23 @@ nlohmann::json bench_clipping(const ClippingBenchOptions& options) {
       }));
       ratios.push_back(ours.back() / peer.back());
     }
-    nlohmann::json row = {
-        {"name", std::string("MSE clipping, 100 candidates, ") +
-                     (per_tensor ? "per tensor" : "per channel")},
-        {"peer", "one min-max pass"},
-        {"unit", "million values per second"},
-        {"ours", millions / median(ours)},
-        {"peer_value", millions / median(peer)},
-        {"ratio", median(ratios)},
-        {"repeats", options.repeats},
-        {"threads", options.threads},
-        {"note", "million values per second; ratio is the time beside finding the extremes"}};
-    if (per_tensor) {
-      const kernels::RealRange best = by_brute_force(values, *found.tensor.histogram);
-      row["same_choice"] =
-          best.lower == chosen.ranges.front().lower && best.length == chosen.ranges.front().length;
-    }
-    rows.push_back(std::move(row));
+    const Comparison comparison = compare(values, x, found, chosen);
+    rows.push_back({{"name", std::string("MSE clipping, 100 candidates, ") +
+                                 (per_tensor ? "per tensor" : "per channel")},
+                    {"peer", "one min-max pass"},
+                    {"unit", "million values per second"},
+                    {"ours", millions / median(ours)},
+                    {"peer_value", millions / median(peer)},
+                    {"ratio", median(ratios)},
+                    {"repeats", options.repeats},
+                    {"threads", options.threads},
+                    {"choices", comparison.choices},
+                    {"same_choices", comparison.same},
+                    {"largest_loss", comparison.largest_loss},
+                    {"same_choice", comparison.same == comparison.choices},
+                    {"note",
+                     "million values per second; ratio is the time beside finding the extremes; "
+                     "choices beside brute force on all values"}});
   }
   return rows;
 }

@@ -102,6 +102,22 @@ TEST_CASE("a stride counts one block in so many, numbered through the channel",
   CHECK(counts[0] == 200);
 }
 
+TEST_CASE("a stride steps over whole rows where they are short", "[kernels][histogram]") {
+  // Nine rows of one block each; row n of either channel holds n.
+  const ChannelLayout layout{9, 2, 10};
+  std::vector<float> x;
+  for (int row = 0; row < 9; ++row) x.insert(x.end(), 20, static_cast<float>(row));
+  const HistogramBins bins = histogram_bins(0, 8);
+  const auto counts = counted(x, layout, {bins, bins}, 4);
+  for (int channel = 0; channel < 2; ++channel) {
+    for (int row = 0; row < 9; ++row) {
+      CAPTURE(channel, row);
+      const auto bin = bin_of(static_cast<float>(row), bins) + channel * kHistogramBins;
+      CHECK(counts[static_cast<std::size_t>(bin)] == (row % 4 == 0 ? 10 : 0));
+    }
+  }
+}
+
 TEST_CASE("every instruction set counts the same", "[kernels][histogram]") {
   const ChannelLayout layout = GENERATE(ChannelLayout{1, 1, 1}, ChannelLayout{1, 1, 4097},
                                         ChannelLayout{3, 5, 63}, ChannelLayout{7, 2, 129});

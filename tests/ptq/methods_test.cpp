@@ -1,5 +1,6 @@
 // Trials of document 004's further methods on the carried network and images.
 #include <ATen/ops/from_blob.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/ones.h>
 
 #include <algorithm>
@@ -7,6 +8,7 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <cmath>
 #include <set>
+#include <span>
 
 #include "config/settings.h"
 #include "exec/device.h"
@@ -61,6 +63,30 @@ TEST_CASE("percentile, mse and kl quantize better than guessing, calibrated and 
   CHECK(run(session,
             {{"quant.activation.clipping", "mse"}, {"quant.calibration.statistics", "dynamic"}})
             .accuracy.top1() > 0.5);
+}
+
+TEST_CASE("histograms keep the values of small outputs, of all batches together") {
+  const ptq::Detail both{.histogram_of_tensor = true, .histogram_of_channels = true};
+  const auto batch = [&](std::int64_t channels, std::int64_t edge, float value) {
+    return ptq::statistics(
+        at::full({2, channels, edge, edge}, value, at::TensorOptions(at::kFloat)), both, "test");
+  };
+  ptq::TensorStatistics small = batch(3, 4, 1);
+  ptq::merge_histograms(small, batch(3, 4, -2));
+  CHECK(small.tensor.histogram->values().size() == 2 * 96);
+  for (const auto& channel : small.channels) {
+    const std::span<const float> values = channel.histogram->values();
+    CHECK(values.size() == 64);
+    CHECK(std::ranges::count(values, -2.0F) == 32);
+  }
+  // 2 · 2 · 200 · 200 values are kept once, and twice as many are not.
+  ptq::TensorStatistics large = batch(2, 200, 1);
+  CHECK(large.tensor.histogram->values().size() == 160000);
+  ptq::merge_histograms(large, batch(2, 200, 2));
+  ptq::merge_histograms(large, batch(2, 1, 2));
+  CHECK(large.tensor.histogram->values().empty());
+  for (const auto& channel : large.channels) CHECK(channel.histogram->values().empty());
+  CHECK(large.tensor.histogram->count() == 320004);
 }
 
 TEST_CASE("kmeans puts a weight on 2^bits values a channel, and its mean is corrected") {

@@ -31,13 +31,15 @@ inline std::vector<float> laplace(std::size_t n, float mean, float b, unsigned s
   return out;
 }
 
-inline quant::Histogram histogram_of(std::span<const float> x) {
+// With its values where `keeps`.
+inline quant::Histogram histogram_of(std::span<const float> x, bool keeps = false) {
   const auto n = static_cast<std::int64_t>(x.size());
   const kernels::MinMax extremes = kernels::min_max_cpu(x.data(), n);
   const kernels::HistogramBins bins = kernels::histogram_bins(extremes.min, extremes.max);
   std::vector<std::uint32_t> counts(kernels::kHistogramBins, 0);
   kernels::histogram_cpu(x.data(), kernels::whole_tensor(n), &bins, 1, counts.data());
-  return {extremes.min, extremes.max, counts};
+  return {extremes.min, extremes.max, counts,
+          keeps ? std::vector<float>(x.begin(), x.end()) : std::vector<float>()};
 }
 
 // Mean over the values themselves; with half_range values below 0 are right as 0.
