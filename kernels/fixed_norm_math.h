@@ -14,7 +14,7 @@ namespace bitsweep::kernels {
 BITSWEEP_FORMULA float on_fixed_point(float v, FixedPoint format) {
   if (!(v == v)) return v;
   const double steps = static_cast<double>(std::int64_t{1} << format.fraction_bits());
-  return static_cast<float>(fixed_of(v, format) / steps);
+  return static_cast<float>(fixed_of(v, format, FixedSaturation::value) / steps);
 }
 
 // mean and inverse_std, which gradients read, stay.

@@ -56,19 +56,21 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void register_bench(Registry<Command>& registry) {
-  registry.add({"bench", "Measure kernels and evaluations against their peers in one run",
-                [](CLI::App& app) {
-                  auto options = std::make_shared<Options>();
-                  app.add_option("what", options->which, "kernels, ptq, shared, train (default: all)")
-                      ->check(CLI::IsMember({"kernels", "ptq", "shared", "train", "all"}));
-                  app.add_option("--threads", options->threads, "Threads of each measurement")
-                      ->check(CLI::Range(1, 1024))
-                      ->capture_default_str();
-                  app.add_flag("--json", options->json, "JSON");
-                  app.footer("Ratios are medians of paired runs; absolute times depend on the "
-                             "machine.\nExamples:\n  bitsweep bench\n  bitsweep bench train --threads 1 --json");
-                  return std::function<ExitCode()>([options] { return run(*options); });
-                }});
+  registry.add(
+      {"bench", "Measure kernels and evaluations against their peers in one run",
+       [](CLI::App& app) {
+         auto options = std::make_shared<Options>();
+         app.add_option("what", options->which, "kernels, ptq, shared, integer, train (default: all)")
+             ->check(CLI::IsMember({"kernels", "ptq", "shared", "integer", "train", "all"}));
+         app.add_option("--threads", options->threads, "Threads of each measurement")
+             ->check(CLI::Range(1, 1024))
+             ->capture_default_str();
+         app.add_flag("--json", options->json, "JSON");
+         app.footer(
+             "Ratios are medians of paired runs; absolute times depend on the "
+             "machine.\nExamples:\n  bitsweep bench\n  bitsweep bench train --threads 1 --json");
+         return std::function<ExitCode()>([options] { return run(*options); });
+       }});
 }
 
 }  // namespace bitsweep::cli

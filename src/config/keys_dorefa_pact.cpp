@@ -75,6 +75,43 @@ void add_sites(std::vector<Key>& keys) {
                   .used_when = kDorefaPact});
 }
 
+// Inference in whole numbers (facts A.9).
+void add_integer(std::vector<Key>& keys) {
+  const std::string executes = fmt::format("{} and quant.integer.execute", kDorefaPact);
+  const auto width = [&](const char* name, int fallback, double min, const char* doc) {
+    keys.push_back({.name = fmt::format("quant.integer.{}", name),
+                    .type = Type::integer,
+                    .fallback = fallback,
+                    .doc = doc,
+                    .min = min,
+                    .max = 32,
+                    .used_when = executes});
+  };
+  const auto word = [&](const char* name, std::vector<std::string> words, const char* doc) {
+    keys.push_back({.name = fmt::format("quant.integer.{}", name),
+                    .type = Type::word,
+                    .fallback = words.front(),
+                    .doc = doc,
+                    .words = words,
+                    .used_when = executes});
+  };
+  keys.push_back({.name = "quant.integer.execute",
+                  .type = Type::boolean,
+                  .fallback = false,
+                  .doc =
+                      "also evaluate the trained network in whole numbers: `integer.top1` beside "
+                      "`top1`, and the predictions that differ",
+                  .used_when = kDorefaPact});
+  width("bits", 32, 2, "width of the fixed-point multipliers of layers in blocks");
+  width("integer_bits", 10, 1, "of these, the bits before the point, the sign among them");
+  width("ends_bits", 32, 2, "width of the multipliers outside the blocks: stem, header, pool");
+  width("ends_integer_bits", 16, 1, "of these, the bits before the point, the sign among them");
+  word("rounding", {"truncate", "nearest"},
+       "how sums lose their fraction: `truncate` towards zero, `nearest` with ties to even");
+  word("variant", {"corrected", "document"},
+       "`document`: saturation, clips and the truncated image of document 002's own code");
+}
+
 }  // namespace
 
 void add_dorefa_pact_keys(std::vector<Key>& keys) {
@@ -95,6 +132,7 @@ void add_dorefa_pact_keys(std::vector<Key>& keys) {
                   .min = 1,
                   .max = 32,
                   .used_when = fmt::format("{} and quant.batch_norm.bits != null", kDorefaPact)});
+  add_integer(keys);
   keys.push_back({.name = "quant.gradient.bits",
                   .type = Type::integer,
                   .fallback = "none",

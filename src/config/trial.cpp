@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <tuple>
+#include <utility>
 
 #include "config/presets.h"
 #include "config/reader.h"
@@ -161,6 +163,24 @@ DorefaPactConfig read_dorefa_pact(const Reader& in) {
   return out;
 }
 
+IntegerConfig read_integer(const Reader& in) {
+  IntegerConfig out;
+  out.execute = in.flag("quant.integer.execute");
+  const auto format = [&](const std::string& bits, const std::string& integer_bits) {
+    const std::pair out_of{in.integer(bits), in.integer(integer_bits)};
+    if (out.execute && out_of.second > out_of.first) {
+      throw ConfigError(fmt::format("{} are more than {}", in.said(integer_bits), in.said(bits)));
+    }
+    return std::pair{static_cast<int>(out_of.first), static_cast<int>(out_of.second)};
+  };
+  std::tie(out.bits, out.integer_bits) = format("quant.integer.bits", "quant.integer.integer_bits");
+  std::tie(out.ends_bits, out.ends_integer_bits) =
+      format("quant.integer.ends_bits", "quant.integer.ends_integer_bits");
+  out.rounding = in.word("quant.integer.rounding");
+  out.variant = in.word("quant.integer.variant");
+  return out;
+}
+
 CalibrationConfig read_calibration(const Reader& in) {
   CalibrationConfig out;
   out.statistics = in.choice<Statistics>(
@@ -183,7 +203,10 @@ QuantConfig read_quant(const Reader& in) {
   out.activation.range = in.word("quant.activation.range");
   read_clipping(in, out.activation);
   out.sites = read_sites(in);
-  if (out.scheme == "dorefa_pact") out.dorefa_pact = read_dorefa_pact(in);
+  if (out.scheme == "dorefa_pact") {
+    out.dorefa_pact = read_dorefa_pact(in);
+    out.integer = read_integer(in);
+  }
   out.calibration = read_calibration(in);
   out.fold_batch_norm = in.flag("quant.fold_batch_norm");
   out.cross_layer_equalization = in.flag("quant.cross_layer_equalization");

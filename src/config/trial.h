@@ -136,6 +136,18 @@ struct DorefaPactConfig {
   std::int64_t batch_norm_integer_bits = 16;
 };
 
+// Inference in whole numbers (document 002, facts A.9): formats of fixed-point numbers, of which
+// the integer bits include the sign.
+struct IntegerConfig {
+  bool execute = false;
+  int bits = 32;  // of layers in blocks
+  int integer_bits = 10;
+  int ends_bits = 32;  // of those outside
+  int ends_integer_bits = 16;
+  std::string rounding = "truncate";  // truncate | nearest
+  std::string variant = "corrected";  // corrected | document
+};
+
 struct QuantConfig {
   std::string scheme;  // none | aciq | dorefa_pact
   std::string preset;  // for messages: what it sets stands in the other members already
@@ -144,6 +156,7 @@ struct QuantConfig {
   SitesConfig sites;  // aciq
   CalibrationConfig calibration;
   DorefaPactConfig dorefa_pact;
+  IntegerConfig integer;  // dorefa_pact
   bool fold_batch_norm = true;
   // Beyond document 004 (aciq): quant/equalization.h, ptq/refinement.h.
   bool cross_layer_equalization = false;

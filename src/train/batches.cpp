@@ -4,6 +4,7 @@
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "data/augment.h"
 #include "data/order.h"
@@ -60,6 +61,14 @@ Batch Batches::plain(const data::Images& images, std::span<const std::int64_t> p
                          batch.labels.mutable_data_ptr<std::int32_t>());
   batch.images = batch.images.to(device_);
   return batch;
+}
+
+double Batches::largest_input() const {
+  float largest = 0;
+  for (const auto& channel : normalization_.value) {
+    for (const float value : channel) largest = std::max(largest, std::fabs(value));
+  }
+  return static_cast<double>(largest);
 }
 
 }  // namespace bitsweep::train

@@ -27,6 +27,9 @@ namespace {
 using config::TrialConfig;
 using nlohmann::json;
 
+// Images over which a network in whole numbers is compared node by node.
+constexpr std::int64_t kImagesComparedByNode = 8;
+
 // α is kept at least this large where quant.alpha_positive asks for it: far below any useful range,
 // and far from where (2^b − 1) / α overflows. A step of `lsq` is one code, not a range.
 constexpr double kSmallestAlpha = 1e-4;
@@ -275,6 +278,18 @@ ptq::Accuracy Run::evaluate_test() {
   return evaluate(batches_.test(), data::file_order(batches_.test().count()));
 }
 
+// What evaluate_test() just ran, in whole numbers.
+IntegerEvaluation Run::evaluate_test_in_integers() {
+  integer::Settings settings = integer::settings_of(config_.quant.integer);
+  settings.input = integer::image_format(batches_.largest_input());
+  const integer::Network network = integer_network(graph_, evaluator_, settings);
+  const data::Images& images = batches_.test();
+  return evaluate_integers(network, evaluator_, batches_, images, data::file_order(images.count()),
+                           config_.eval.batch_size, kImagesComparedByNode, [&](std::int64_t done) {
+                             report_progress("evaluate", done, images.count(), "images");
+                           });
+}
+
 // ---- the end of an epoch ----
 
 // On validation images where there are some, else on the test images.
@@ -388,6 +403,7 @@ void Run::finish(Outcome& outcome) {
   }
   reestimate_norms();
   outcome.accuracy = evaluate_test();
+  if (config_.quant.integer.execute) outcome.integer = evaluate_test_in_integers();
   outcome.evaluate_s = evaluate_s_;
   outcome.epochs = epochs_;
   outcome.steps = step_;

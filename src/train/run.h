@@ -70,6 +70,7 @@ class Run {
   bool selects() const { return config_.train.select != "last"; }
   ptq::Accuracy evaluate(const data::Images& images, std::span<const std::int64_t> positions);
   ptq::Accuracy evaluate_test();
+  IntegerEvaluation evaluate_test_in_integers();
   State state();
   void set_state(const State& from);
   void checkpoint();

@@ -19,6 +19,7 @@
 #include "graph/graph.h"
 #include "ptq/accuracy.h"
 #include "train/epoch_record.h"
+#include "train/integer_evaluation.h"
 
 namespace bitsweep::train {
 
@@ -44,6 +45,8 @@ struct Listener {
 struct Outcome {
   bool stopped = false;       // by Listener::stop: a checkpoint is written, nothing below is filled
   ptq::Accuracy accuracy{0};  // of the selected epoch, on the test images
+  // Where quant.integer.execute asks for it: of the same epoch and images.
+  std::optional<IntegerEvaluation> integer;
   std::shared_ptr<const graph::Graph> graph;
   graph::Counts counts;
   // All of the trial, those before a resumption too (checkpoints carry them).

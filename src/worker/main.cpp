@@ -24,6 +24,7 @@
 #include "run/protocol.h"
 #include "worker/attempt.h"
 #include "worker/bench_clipping.h"
+#include "worker/bench_integer.h"
 #include "worker/bench_kernels.h"
 #include "worker/bench_ptq.h"
 #include "worker/bench_shared.h"
@@ -122,6 +123,9 @@ nlohmann::json bench(const std::vector<std::string>& which, int threads) {
   }
   if (asked("shared")) {
     for (auto& row : bench_shared({.threads = threads})) rows.push_back(std::move(row));
+  }
+  if (asked("integer")) {
+    for (auto& row : bench_integer({})) rows.push_back(std::move(row));
   }
   if (asked("train")) {
     for (auto& row : bench_train({.threads = threads})) rows.push_back(std::move(row));

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
@@ -84,6 +85,19 @@ json metrics_of(const train::Outcome& outcome) {
                   {"evaluate_seconds", outcome.evaluate_s}};
   if (outcome.train_s > 0) {
     metrics["images_per_second"] = static_cast<double>(outcome.images_trained) / outcome.train_s;
+  }
+  if (outcome.integer) {
+    const integer::PredictionComparison& predictions = outcome.integer->predictions;
+    const auto images = static_cast<double>(predictions.images());
+    std::int64_t largest = 0;
+    for (const integer::TensorDifference& tensor : outcome.integer->tensors) {
+      largest = std::max(largest, tensor.largest);
+    }
+    metrics["integer.top1"] = static_cast<double>(predictions.integer_correct()) / images;
+    metrics["integer.argmax_flips"] = predictions.flips();
+    metrics["integer.mcnemar_p"] = outcome.integer->mcnemar_p;
+    metrics["integer.largest_lsb"] = largest;
+    metrics["integer.images_per_second"] = images / outcome.integer->seconds;
   }
   return metrics;
 }
