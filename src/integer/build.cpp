@@ -122,6 +122,7 @@ class Builder {
         return;
       case ActivationKind::hard_swish:
       case ActivationKind::hard_sigmoid:
+      case ActivationKind::hard_sigmoid_fifth:
         refuse(node, "expected relu or relu6");
     }
   }
