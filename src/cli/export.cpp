@@ -15,6 +15,7 @@
 #include "cli/table.h"
 #include "core/text.h"
 #include "export/quantized_file.h"
+#include "integer/packed_file.h"
 #include "run/ask.h"
 #include "store/store.h"
 
@@ -77,21 +78,26 @@ void check_reproduced(const KnownTrial& known, const exporting::Recorded& again)
   throw Error(what + ", on the same numeric fingerprint");
 }
 
-exporting::QuantizedNetwork make_network(const KnownTrial& known, const Options& options) {
+json question(const char* word, const KnownTrial& known, const Options& options,
+              const fs::path& file) {
   const run::Task task = known_task(known, options.database, options.weights);
-  const TemporaryFile file;
-  json question = {{"question", "export"},
+  json question = {{"question", word},
                    {"key", task.key},
                    {"name", task.name},
                    {"settings", task.settings},
                    {"paths", task.paths},
-                   {"file", file.path().string()},
+                   {"file", file.string()},
                    {"device", options.device.empty() ? known.attempt.device : options.device},
                    {"threads", known.attempt.fingerprint.value("threads", 1)}};
   if (task.settings.value("kind", "") == "train") {
     question["trained_weights"] = trained_weights(known, options.database);
   }
-  run::ask_worker(worker_program(), question);
+  return question;
+}
+
+exporting::QuantizedNetwork make_network(const KnownTrial& known, const Options& options) {
+  const TemporaryFile file;
+  run::ask_worker(worker_program(), question("export", known, options, file.path()));
   exporting::QuantizedNetwork network = exporting::read_quantized(file.path());
   check_reproduced(known, network.recorded);
   return network;
@@ -162,14 +168,35 @@ void print(const json& report) {
              format_bytes(report.at("float_bytes").get<std::uint64_t>()));
 }
 
+void check_kind(const ExportFormat& format, const KnownTrial& known) {
+  const std::string kind = known.trial.config.value("kind", "");
+  if (!format.whole_numbers || kind == "train") return;
+  throw ConfigError(fmt::format(
+      "--format {}: whole numbers with fixed-point multipliers are made from trainings with "
+      "quantizers (kind = \"train\"); trial {} is kind = \"{}\"",
+      format.name, short_key(known.trial.key), kind));
+}
+
+Written write(const ExportFormat& format, const KnownTrial& known,
+              const exporting::QuantizedNetwork& network, const fs::path& path,
+              const Options& options) {
+  if (!format.whole_numbers) return format.write({network, nullptr, {}}, path);
+  const TemporaryFile file;
+  run::ask_worker(worker_program(), question("export_integers", known, options, file.path()));
+  const integer::Network integers =
+      integer::load_packed(exporting::SafetensorsFile::read(file.path()));
+  return format.write({network, &integers, file.path()}, path);
+}
+
 ExitCode run(const Options& options) {
   const ExportFormat& format = export_format(options.format);
   const KnownTrial known = find_known_trial(options.id, options.database);
+  check_kind(format, known);
   const exporting::QuantizedNetwork network = make_network(known, options);
   const fs::path path = options.output.empty()
                             ? "bitsweep-" + short_key(known.trial.key) + format.suffix
                             : options.output;
-  const Written written = format.write(network, path);
+  const Written written = write(format, known, network, path, options);
   const json out = report(network, written);
   if (options.json) {
     fmt::print("{}\n", out.dump(2));
@@ -202,6 +229,7 @@ void register_export(Registry<Command>& registry) {
              "Examples:\n"
              "  bitsweep export 3f9a12 -o resnet20-4bit.safetensors\n"
              "  bitsweep export 3f9a12 --format onnx -o resnet20-4bit.onnx\n"
+             "  bitsweep export 3f9a12 --format c -o resnet20.h\n"
              "  bitsweep export 'quickstart/method=all' --json");
          return std::function<ExitCode()>([options] { return run(*options); });
        }});

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "export/quantized_network.h"
+#include "integer/network.h"
 
 namespace bitsweep::cli {
 
@@ -16,11 +17,19 @@ struct Written {
   std::uint64_t bytes = 0;  // of all files
 };
 
+// What is written. integers: of a trained network, where the format asks for them; else nullptr.
+struct Exported {
+  const exporting::QuantizedNetwork& network;
+  const integer::Network* integers = nullptr;
+  std::filesystem::path packed_integers;  // the file that they came in
+};
+
 struct ExportFormat {
   std::string name;
   std::string summary;
   std::string suffix;  // of the default file or folder
-  Written (*write)(const exporting::QuantizedNetwork& network, const std::filesystem::path& path);
+  bool whole_numbers;  // needs Exported::integers
+  Written (*write)(const Exported& exported, const std::filesystem::path& path);
 };
 
 // Throws ConfigError for an unknown name.

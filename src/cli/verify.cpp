@@ -15,6 +15,7 @@
 #include "cli/table.h"
 #include "core/text.h"
 #include "export/quantized_file.h"
+#include "integer/packed_file.h"
 #include "run/ask.h"
 #include "store/store.h"
 
@@ -219,8 +220,48 @@ void print(const Verdict& verdict, const exporting::QuantizedNetwork& network,
                           Format::table, output_width()));
 }
 
+// A network in whole numbers: the same as the one made again from the trial, and how far it is from
+// the fake-quantized network.
+ExitCode verify_integers(const exporting::SafetensorsFile& file, const Options& options) {
+  integer::load_packed(file);  // damage is told before anything is looked for
+  const json about = integer::about_packed(file);
+  const std::string key = about.at("key");
+  const KnownTrial known = find_known_trial(key, options.database);
+  const run::Task task = known_task(known, options.database, options.weights);
+  json ask = {{"question", "compare_integers"},
+              {"file", fs::absolute(options.file).string()},
+              {"settings", task.settings},
+              {"paths", task.paths},
+              {"trained_weights", trained_weights(known, options.database)},
+              {"device", options.device},
+              {"threads", known.attempt.fingerprint.value("threads", 1)}};
+  if (!options.data_root.empty()) ask["paths"]["data.root"] = options.data_root;
+  json answer = run::ask_worker(worker_program(), ask);
+  const bool same = answer.at("same_network").get<bool>();
+  if (options.json) {
+    answer.erase("event");
+    answer.update({{"schema_version", 1}, {"file", options.file}, {"key", key}, {"equal", same}});
+    fmt::print("{}\n", answer.dump(2));
+  } else {
+    const auto count = [&](const char* name) { return answer.at(name).get<std::int64_t>(); };
+    fmt::print("file      {} (whole numbers)\ntrial     {} {}\n", options.file, short_key(key),
+               task.name);
+    fmt::print("network   {} as the one made again from the trial\n", word(same));
+    fmt::print("accuracy  {} of {} right in whole numbers, {} fake-quantized\n",
+               count("integer_correct"), count("images"), count("float_correct"));
+    fmt::print("flips     {} predictions; McNemar {} : {}, p = {:.3g}\n\n", count("flips"),
+               count("only_integer"), count("only_float"), answer.at("mcnemar_p").get<double>());
+    const std::vector<json> rows = answer.at("rows");
+    fmt::print("{}", render(make_table(rows, {"name", "largest_lsb", "differing", "elements"}),
+                            Format::table, output_width()));
+  }
+  return same ? ExitCode::kOk : ExitCode::kTrialFailed;
+}
+
 ExitCode run(const Options& options) {
-  const exporting::QuantizedNetwork network = exporting::read_quantized(options.file);
+  const auto file = exporting::SafetensorsFile::read(options.file);
+  if (integer::is_packed_file(file)) return verify_integers(file, options);
+  const exporting::QuantizedNetwork network = exporting::read_quantized(file);
   const Verdict verdict = verify(network, options);
   if (options.json) {
     fmt::print("{}\n", to_json(verdict, network, options).dump(2));
@@ -251,7 +292,9 @@ void register_verify(Registry<Command>& registry) {
              "Runs the network from the file alone on the trial's test images and compares the\n"
              "bitmap of right images and all logits with what was recorded; where the database\n"
              "knows the trial, also with its bitmap, and layer by layer with its network made\n"
-             "again. Exits 0 where everything is equal, 1 where not, 5 for a damaged file.\n"
+             "again. Of whole numbers (--format integer): largest difference of each tensor in\n"
+             "LSB to the fake-quantized network, accuracy, flips, McNemar. Exits 0 where "
+             "everything is equal, 1 where not, 5 for a damaged file.\n"
              "Examples:\n  bitsweep verify resnet20-4bit.safetensors\n"
              "  bitsweep verify resnet20-4bit.safetensors --image 17 --json");
          return std::function<ExitCode()>([options] { return run(*options); });

@@ -12,6 +12,7 @@
 #include "ptq/exported.h"
 #include "ptq/tensor_distance.h"
 #include "worker/configuration.h"
+#include "worker/integer_questions.h"
 
 namespace bitsweep::worker {
 namespace {
@@ -47,7 +48,9 @@ class Answerer {
         {"export", &Answerer::export_trial},
         {"verify", &Answerer::verify},
         {"compare", &Answerer::compare},
-        {"distances", &Answerer::distances}};
+        {"distances", &Answerer::distances},
+        {"export_integers", &Answerer::integers},
+        {"compare_integers", &Answerer::integer_comparison}};
     const auto word = question_.at("question").get<std::string>();
     const auto known = kQuestions.find(word);
     if (known != kQuestions.end()) return (this->*known->second)();
@@ -202,6 +205,9 @@ class Answerer {
     const auto network = networks.get(from, data::datasets().get(config.data.name));
     return ptq::float_node_values(file, network->weights, image);
   }
+
+  json integers() { return export_integers(question_, config(), device_); }
+  json integer_comparison() { return compare_integers(question_, config(), device_, send_); }
 
   const json& question_;
   const Send& send_;

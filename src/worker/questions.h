@@ -9,6 +9,7 @@
 //       one image → {"label", "weights": [row], "outputs": [row]}
 //   {"question": "distances", "file", "settings", "paths", "image", …}
 //       that of `file` against the float network, node by node → {"label", "outputs": [row]}
+//   {"question": "export_integers" | "compare_integers", …}: worker/integer_questions.h
 // "bitmap" is in hexadecimal digits; a row has "name" and the fields of ptq::TensorDistance.
 #pragma once
 

@@ -226,6 +226,35 @@ TEST_CASE("the float form of an export evaluates to what the trial's weights giv
   CHECK(conv->at("std") == find_row(codes, "name", "conv1")->at("std"));
 }
 
+TEST_CASE("whole numbers of a training come back the same, packed, and are compared in LSB",
+          "[cli][export]") {
+  ok({"export", trial("trained"), "--format", "integer", "-o", "integers.safetensors"});
+  const json verdict = json::parse(ok({"verify", "integers.safetensors", "--json"}).out);
+  CHECK(verdict.at("equal") == true);
+  CHECK(verdict.at("images") == 60);
+  CHECK(verdict.at("rows").size() > 10);
+  for (const json& row : verdict.at("rows")) CHECK(row.at("largest_lsb").is_number_integer());
+  CHECK(fs::file_size(sweep_folder() / "integers.safetensors") <
+        fs::file_size(RESNET20_WEIGHTS) / 3);
+  std::vector<std::byte> content =
+      bitsweep::read_binary_file(sweep_folder() / "integers.safetensors");
+  content.back() ^= std::byte{1};
+  bitsweep::write_file_atomic(sweep_folder() / "integers.flipped.safetensors",
+                              std::span<const std::byte>(content));
+  CHECK(run_bitsweep({"verify", "integers.flipped.safetensors"}, sweep_folder()).exit_code == 5);
+}
+
+TEST_CASE("whole numbers are written as C and as memory images, of trainings alone",
+          "[cli][export]") {
+  ok({"export", trial("trained"), "--format", "c", "-o", "net.h"});
+  CHECK(bitsweep::read_text_file(sweep_folder() / "net.h").find("_run(") != std::string::npos);
+  ok({"export", trial("trained"), "--format", "readmemh", "-o", "memory"});
+  CHECK(fs::exists(sweep_folder() / "memory" / "conv1.weight.hex"));
+  const Outcome refused = run_bitsweep({"export", trial("all"), "--format", "c"}, sweep_folder());
+  CHECK(refused.exit_code == 2);
+  CHECK(refused.err.find("made from trainings") != std::string::npos);
+}
+
 TEST_CASE("ONNX Runtime gives the exported network's answers", "[cli][export][onnx]") {
   const char* packages = std::getenv("BITSWEEP_ONNXRUNTIME");
   const fs::path folder = packages != nullptr ? packages : ONNXRUNTIME_FOLDER;
