@@ -93,12 +93,11 @@ json compare_integers(const json& question, const TrialConfig& config, c10::Devi
   Simulation simulation(config, question.at("trained_weights").get<std::string>(), device);
   const data::Dataset& dataset = data::datasets().get(config.data.name);
   data::ImageCache cache;
-  const auto images = [&](data::Split split, std::optional<std::int64_t> count) {
-    return cache.get(dataset, {split, count, data::subset_of(config.data)}, config.data.root);
+  const auto images = [&](data::Split split) {
+    return cache.get(dataset, data::selection_of(config.data, split), config.data.root);
   };
-  const auto test = images(data::Split::test, config.data.test_images);
-  const train::Batches batches(config, dataset,
-                               images(data::Split::train, config.data.train_images), test, device);
+  const auto test = images(data::Split::test);
+  const train::Batches batches(config, dataset, images(data::Split::train), test, device);
   const auto result = train::evaluate_integers(
       network, simulation.training(), batches, *test, data::file_order(test->count()),
       config.eval.batch_size, kComparedImages, [&](std::int64_t done) {
