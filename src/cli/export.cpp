@@ -15,7 +15,7 @@
 #include "cli/table.h"
 #include "core/text.h"
 #include "export/quantized_file.h"
-#include "integer/packed_file.h"
+#include "integer/file.h"
 #include "run/ask.h"
 #include "store/store.h"
 
@@ -183,8 +183,7 @@ Written write(const ExportFormat& format, const KnownTrial& known,
   if (!format.whole_numbers) return format.write({network, nullptr, {}}, path);
   const TemporaryFile file;
   run::ask_worker(worker_program(), question("export_integers", known, options, file.path()));
-  const integer::Network integers =
-      integer::load_packed(exporting::SafetensorsFile::read(file.path()));
+  const integer::Network integers = integer::load(exporting::SafetensorsFile::read(file.path()));
   return format.write({network, &integers, file.path()}, path);
 }
 

@@ -11,8 +11,8 @@
 #include "export/onnx.h"
 #include "export/quantized_file.h"
 #include "integer/c_header.h"
-#include "integer/file.h"
 #include "integer/memory_image.h"
+#include "integer/structure.h"
 
 namespace bitsweep::cli {
 namespace {

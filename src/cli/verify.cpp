@@ -15,7 +15,7 @@
 #include "cli/table.h"
 #include "core/text.h"
 #include "export/quantized_file.h"
-#include "integer/packed_file.h"
+#include "integer/file.h"
 #include "run/ask.h"
 #include "store/store.h"
 
@@ -223,8 +223,8 @@ void print(const Verdict& verdict, const exporting::QuantizedNetwork& network,
 // A network in whole numbers: the same as the one made again from the trial, and how far it is from
 // the fake-quantized network.
 ExitCode verify_integers(const exporting::SafetensorsFile& file, const Options& options) {
-  integer::load_packed(file);  // damage is told before anything is looked for
-  const json about = integer::about_packed(file);
+  integer::load(file);  // damage is told before anything is looked for
+  const json about = integer::about_of(file);
   const std::string key = about.at("key");
   const KnownTrial known = find_known_trial(key, options.database);
   const run::Task task = known_task(known, options.database, options.weights);
@@ -260,7 +260,7 @@ ExitCode verify_integers(const exporting::SafetensorsFile& file, const Options& 
 
 ExitCode run(const Options& options) {
   const auto file = exporting::SafetensorsFile::read(options.file);
-  if (integer::is_packed_file(file)) return verify_integers(file, options);
+  if (integer::is_integer_file(file)) return verify_integers(file, options);
   const exporting::QuantizedNetwork network = exporting::read_quantized(file);
   const Verdict verdict = verify(network, options);
   if (options.json) {

@@ -1,5 +1,8 @@
 #include "data/normalize.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "core/check.h"
 
 namespace bitsweep::data {
@@ -38,7 +41,16 @@ Normalization normalization(const config::NormalizeConfig& config, const Dataset
     return out;
   }
   throw ConfigError(fmt::format(
-      "data.normalize: unknown name '{}'; known: auto, cifar10, cifar100, imagenet, raw, tf, caffe", name));
+      "data.normalize: unknown name '{}'; known: auto, cifar10, cifar100, imagenet, raw, tf, caffe",
+      name));
+}
+
+double largest_value(const Normalization& normalization) {
+  float largest = 0;
+  for (const auto& channel : normalization.value) {
+    for (const float value : channel) largest = std::max(largest, std::fabs(value));
+  }
+  return static_cast<double>(largest);
 }
 
 void normalized_batch(const Images& images, std::span<const std::int64_t> positions,

@@ -20,6 +20,9 @@ struct Normalization {
 // `auto` is the data set's own. Throws ConfigError for an unknown name.
 Normalization normalization(const config::NormalizeConfig& config, const Dataset& dataset);
 
+// The largest |x| that a network can be given.
+double largest_value(const Normalization& normalization);
+
 // The images at these positions, in this order, as [count, channels, height, width] float32 at
 // `out`.
 void normalized_batch(const Images& images, std::span<const std::int64_t> positions,

@@ -1,186 +1,125 @@
 #include "integer/file.h"
 
 #include <algorithm>
-#include <bit>
-#include <cstring>
 
 #include "core/check.h"
 #include "core/error.h"
+#include "export/checked_document.h"
+#include "export/packing.h"
+#include "integer/structure.h"
 
 namespace bitsweep::integer {
 namespace {
 
-using exporting::DType;
+using exporting::PackedLayout;
+using nlohmann::json;
 
-// Bits of the two's complement that holds them all.
-int width_of(std::span<const std::int32_t> values) {
-  int bits = 1;
-  for (const std::int32_t v : values) {
-    bits = std::max(
-        bits, 1 + static_cast<int>(std::bit_width(static_cast<std::uint32_t>(v < 0 ? ~v : v))));
-  }
-  return bits;
-}
+constexpr exporting::DocumentKind kKind{"bitsweep.integers", 1, "integer network"};
+constexpr int kMostPackedBits = 16;
 
-struct ArraysOf {
-  std::vector<IntegerArray>& out;
-
-  void add(const std::string& step, const char* what, std::span<const std::int32_t> values,
-           std::vector<std::int64_t> shape, int bits) const {
-    out.push_back({.name = fmt::format("{}.{}", step, what),
-                   .shape = std::move(shape),
-                   .bits = bits,
-                   .values = values});
-  }
-  void add(const std::string& step, const char* what,
-           const std::vector<std::int32_t>& values) const {
-    if (values.empty()) return;
-    add(step, what, values, {static_cast<std::int64_t>(values.size())}, width_of(values));
-  }
-
-  void operator()(const Layer& s) const {
-    const graph::Convolution& c = s.shape;
-    std::vector<std::int64_t> shape = {c.out_channels, c.in_channels / c.groups};
-    if (!s.linear) shape.insert(shape.end(), {c.kernel[0], c.kernel[1]});
-    add(s.name, "weight", s.weights.codes, std::move(shape), s.weights.bits);
-    add(s.name, "multiplier", s.requantization.multiplier);
-    add(s.name, "offset", s.requantization.offset);
-  }
-  void operator()(const Combination& s) const {
-    add(s.name, "multiplier", s.multipliers[0]);
-    if (s.multipliers.size() > 1) add(s.name, "other_multiplier", s.multipliers[1]);
-    add(s.name, "offset", s.offset);
-  }
-  void operator()(const Classifier& s) const {
-    add(s.name, "weight", s.weights.codes, {s.out_features, s.in_features}, s.weights.bits);
-    out.push_back(
-        {.name = s.name + ".bias", .shape = {s.out_features}, .real = true, .reals = s.bias});
-  }
-  void operator()(const auto&) const {}
-};
-
-DType dtype_for(const IntegerArray& array) {
-  if (array.real) return DType::f32;
-  return array.bits <= 8 ? DType::i8 : array.bits <= 16 ? DType::i16 : DType::i32;
-}
-
-template <class T>
-std::vector<std::byte> bytes_as(std::span<const std::int32_t> values) {
-  std::vector<std::byte> out(values.size() * sizeof(T));
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    const T value = static_cast<T>(values[i]);
-    std::memcpy(out.data() + i * sizeof(T), &value, sizeof(T));
-  }
+// Two's complement of `bits` bits, as a number from 0.
+std::vector<std::int32_t> as_unsigned(std::span<const std::int32_t> values, int bits) {
+  std::vector<std::int32_t> out(values.begin(), values.end());
+  for (std::int32_t& value : out) value &= (std::int32_t{1} << bits) - 1;
   return out;
 }
 
-std::vector<std::byte> bytes_of(const IntegerArray& array, DType dtype) {
-  switch (dtype) {
-    case DType::i8:
-      return bytes_as<std::int8_t>(array.values);
-    case DType::i16:
-      return bytes_as<std::int16_t>(array.values);
-    case DType::i32:
-      return bytes_as<std::int32_t>(array.values);
-    default: {
-      const auto bytes = std::as_bytes(array.reals);
-      return {bytes.begin(), bytes.end()};
-    }
-  }
+// The reverse.
+std::vector<std::int32_t> as_signed(std::vector<std::int32_t> values, int bits) {
+  const std::int32_t sign = std::int32_t{1} << (bits - 1);
+  for (std::int32_t& value : values) value = (value ^ sign) - sign;
+  return values;
 }
 
-template <class T, class Out>
-std::vector<Out> values_as(std::span<const std::byte> bytes) {
-  std::vector<Out> out(bytes.size() / sizeof(T));
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    T value;
-    std::memcpy(&value, bytes.data() + i * sizeof(T), sizeof(T));
-    out[i] = static_cast<Out>(value);
+// Bits that an array is stored in: its own up to 8, then 16, then whole int32 (0).
+int packed_bits(int bits) { return bits <= kMostPackedBits ? exporting::stored_bits(bits) : 0; }
+
+json add(exporting::TensorBag& bag, const IntegerArray& array) {
+  if (array.real) {
+    bag.add(array.name, array.reals, array.shape);
+    return {{"real", true}, {"shape", array.shape}};
   }
-  return out;
+  const int bits = packed_bits(array.bits);
+  if (bits == 0) {
+    bag.add(array.name, array.values, array.shape);
+  } else {
+    const PackedLayout layout{{bits}, static_cast<std::int64_t>(array.values.size())};
+    const std::vector<std::byte> packed = exporting::pack(as_unsigned(array.values, bits), layout);
+    bag.add<std::uint8_t>(array.name,
+                          {reinterpret_cast<const std::uint8_t*>(packed.data()), packed.size()},
+                          {static_cast<std::int64_t>(packed.size())});
+  }
+  return {{"bits", bits}, {"shape", array.shape}};
 }
 
-class FileSource {
+class Source {
  public:
-  explicit FileSource(const exporting::SafetensorsFile& file) : file_(file) {}
+  Source(const exporting::SafetensorsFile& file, const json& arrays)
+      : file_(file), arrays_(arrays) {}
 
   std::vector<std::int32_t> integers(const std::string& name, std::int64_t elements) const {
-    const exporting::TensorInfo& info = find(name, elements);
-    switch (info.dtype) {
-      case DType::i8:
-        return values_as<std::int8_t, std::int32_t>(file_.bytes(info));
-      case DType::i16:
-        return values_as<std::int16_t, std::int32_t>(file_.bytes(info));
-      case DType::i32:
-        return values_as<std::int32_t, std::int32_t>(file_.bytes(info));
-      default:
-        throw DataError(fmt::format("'{}' is {}; expected I8, I16 or I32", name,
-                                    exporting::dtype_name(info.dtype)));
+    const int bits = arrays_.at(name).at("bits").get<int>();
+    if (bits < 0 || bits > kMostPackedBits) {
+      throw DataError(fmt::format("{}: '{}' has {} bits", file_.path().string(), name, bits));
     }
+    if (bits == 0) return checked(name, exporting::values_of<std::int32_t>(file_, name), elements);
+    const auto packed = exporting::values_of<std::uint8_t>(file_, name);
+    return as_signed(exporting::unpack(std::as_bytes(std::span(packed)), {{bits}, elements},
+                                       fmt::format("{}: tensor '{}'", file_.path().string(), name)),
+                     bits);
   }
-
   std::vector<float> reals(const std::string& name, std::int64_t elements) const {
-    const exporting::TensorInfo& info = find(name, elements);
-    if (info.dtype != DType::f32) {
-      throw DataError(
-          fmt::format("'{}' is {}; expected F32", name, exporting::dtype_name(info.dtype)));
-    }
-    return values_as<float, float>(file_.bytes(info));
+    return checked(name, exporting::values_of<float>(file_, name), elements);
   }
 
  private:
-  const exporting::TensorInfo& find(const std::string& name, std::int64_t elements) const {
-    const exporting::TensorInfo* info = file_.find(name);
-    if (info == nullptr) throw DataError(fmt::format("tensor '{}' is missing", name));
-    if (info->elements() != elements) {
-      throw DataError(
-          fmt::format("'{}' has {} elements; expected {}", name, info->elements(), elements));
+  template <class T>
+  std::vector<T> checked(const std::string& name, std::vector<T> values,
+                         std::int64_t elements) const {
+    if (static_cast<std::int64_t>(values.size()) != elements) {
+      throw DataError(fmt::format("{}: tensor '{}' has {} values, expected {}",
+                                  file_.path().string(), name, values.size(), elements));
     }
-    return *info;
+    return values;
   }
 
   const exporting::SafetensorsFile& file_;
+  const json& arrays_;
 };
 
 }  // namespace
 
-std::vector<IntegerArray> arrays_of(const Network& network) {
-  std::vector<IntegerArray> out;
-  for (const Step& step : network.steps) std::visit(ArraysOf{out}, step);
-  return out;
+void save(const std::filesystem::path& path, const Network& network, const json& about) {
+  exporting::TensorBag bag;
+  json arrays = json::object();
+  for (const IntegerArray& array : arrays_of(network)) arrays[array.name] = add(bag, array);
+  exporting::write_checked(
+      path, bag,
+      {{"about", about}, {"structure", structure_of(network)}, {"arrays", std::move(arrays)}},
+      kKind);
 }
 
-void save(const std::filesystem::path& path, const Network& network, exporting::Metadata metadata) {
-  const std::vector<IntegerArray> arrays = arrays_of(network);
-  std::vector<std::vector<std::byte>> bytes;
-  std::vector<exporting::TensorData> tensors;
-  for (const IntegerArray& array : arrays) {
-    const DType dtype = dtype_for(array);
-    bytes.push_back(bytes_of(array, dtype));
-    tensors.push_back({.name = array.name, .dtype = dtype, .shape = array.shape, .bytes = {}});
-  }
-  for (std::size_t i = 0; i < tensors.size(); ++i) tensors[i].bytes = bytes[i];
-  metadata[kStructureMetadata] = structure_of(network).dump();
-  exporting::write_safetensors(path, std::move(tensors), metadata);
-}
-
-Network load(const std::filesystem::path& path) {
-  return load(exporting::SafetensorsFile::read(path));
+bool is_integer_file(const exporting::SafetensorsFile& file) {
+  return file.metadata().contains(std::string(kKind.entry));
 }
 
 Network load(const exporting::SafetensorsFile& file) {
-  const auto text = file.metadata().find(kStructureMetadata);
-  if (text == file.metadata().end()) {
-    throw DataError(fmt::format("{}: no integer network: its metadata has no '{}'",
-                                file.path().string(), kStructureMetadata));
+  const json document = exporting::checked_document(file, kKind);
+  try {
+    const Source source(file, document.at("arrays"));
+    return network_from(
+        document.at("structure"),
+        {[&](const std::string& name, std::int64_t n) { return source.integers(name, n); },
+         [&](const std::string& name, std::int64_t n) { return source.reals(name, n); }},
+        file.path().string());
+  } catch (const json::exception& error) {
+    throw DataError(fmt::format("{}: '{}' is not as expected: {}", file.path().string(),
+                                kKind.entry, error.what()));
   }
-  const auto structure = nlohmann::json::parse(text->second, nullptr, /*allow_exceptions=*/false);
-  const FileSource source(file);
-  return network_from(
-      structure,
-      {[&](const std::string& name, std::int64_t n) { return source.integers(name, n); },
-       [&](const std::string& name, std::int64_t n) { return source.reals(name, n); }},
-      file.path().string());
+}
+
+json about_of(const exporting::SafetensorsFile& file) {
+  return exporting::checked_document(file, kKind).value("about", json::object());
 }
 
 }  // namespace bitsweep::integer

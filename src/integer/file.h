@@ -1,54 +1,25 @@
-// Integer networks as safetensors files: arrays as tensors, all else as one JSON text in the
-// metadata, from which an executor is made again (docs/export.md).
+// Integer networks as checked safetensors files whose arrays take the bits that they need: weights
+// of 4, 6 or 8 bits really packed (docs/formats.md, "Whole numbers").
 #pragma once
 
-#include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <nlohmann/json.hpp>
-#include <span>
-#include <string>
-#include <vector>
 
 #include "export/safetensors.h"
 #include "integer/network.h"
 
 namespace bitsweep::integer {
 
-// Metadata entry that holds structure_of().
-inline constexpr const char* kStructureMetadata = "bitsweep.integer_network";
+// about: where the network is from (trial, α, scales of training), kept as it is. The same network
+// gives the same bytes. Throws EnvironmentError.
+void save(const std::filesystem::path& path, const Network& network, const nlohmann::json& about);
 
-// One array of a network: "STEP.weight", "STEP.multiplier", "STEP.offset", "STEP.other_multiplier"
-// (of a combination's second input), "STEP.bias" (float32 bits in an int32 each).
-struct IntegerArray {
-  std::string name;
-  std::vector<std::int64_t> shape;
-  int bits = 32;      // of the two's complement that holds every entry
-  bool real = false;  // the entries are float32
-  std::span<const std::int32_t> values{};
-  std::span<const float> reals{};
-};
+bool is_integer_file(const exporting::SafetensorsFile& file);
 
-// In the order of the steps. Spans look into `network`.
-std::vector<IntegerArray> arrays_of(const Network& network);
-
-// Everything but the arrays. Widths, scales, bounds, shapes and connections; numbers come back
-// exactly.
-nlohmann::json structure_of(const Network& network);
-
-// Where network_from() finds the arrays of a name; as many entries as asked for, else DataError.
-struct ArraySource {
-  std::function<std::vector<std::int32_t>(const std::string& name, std::int64_t elements)> integers;
-  std::function<std::vector<float>(const std::string& name, std::int64_t elements)> reals;
-};
-// Throws DataError beginning with `where` for what is no structure, and as check().
-Network network_from(const nlohmann::json& structure, const ArraySource& source,
-                     const std::string& where);
-
-// Whole bytes for each number (I8, I16, I32). Throws EnvironmentError, DataError.
-void save(const std::filesystem::path& path, const Network& network,
-          exporting::Metadata metadata = {});
-Network load(const std::filesystem::path& path);
+// Throws DataError with file, place and reason for a damaged file, and as check().
 Network load(const exporting::SafetensorsFile& file);
+
+// What save() was told of it. Throws DataError as above.
+nlohmann::json about_of(const exporting::SafetensorsFile& file);
 
 }  // namespace bitsweep::integer

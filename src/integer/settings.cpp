@@ -19,8 +19,8 @@ Settings settings_of(const config::IntegerConfig& config) {
   return out;
 }
 
-kernels::FixedPoint image_format(double largest) {
-  kernels::FixedPoint out{16, 1};
+kernels::FixedPoint image_format(double largest, Variant variant) {
+  kernels::FixedPoint out{variant == Variant::document ? 32 : 16, 1};
   while (out.integer_bits < out.bits && std::ldexp(1.0, out.integer_bits - 1) <= largest) {
     ++out.integer_bits;
   }

@@ -51,8 +51,10 @@ struct Settings {
 // What a configuration says (keys quant.integer.*).
 Settings settings_of(const config::IntegerConfig& config);
 
-// 16 bits that hold every |x| up to `largest`: what the image is carried in.
-kernels::FixedPoint image_format(double largest);
+// What the image is carried in: 16 bits that hold every |x| up to `largest`; for the document's
+// variant 32, because its own code multiplies the real image: of sums cut to whole numbers, 16 bits
+// change a few in a hundred, which a deep network of random weights then amplifies.
+kernels::FixedPoint image_format(double largest, Variant variant);
 
 // Throws ConfigError naming `where` and the format unless 2 ≤ bits ≤ 32 and 1 ≤ integer_bits ≤
 // bits.

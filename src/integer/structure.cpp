@@ -1,8 +1,9 @@
 // The structure of integer/file.h: a network as JSON, without its arrays, and back.
+#include "integer/structure.h"
+
 #include <algorithm>
 
 #include "core/error.h"
-#include "integer/file.h"
 
 namespace bitsweep::integer {
 namespace {

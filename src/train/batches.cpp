@@ -63,12 +63,4 @@ Batch Batches::plain(const data::Images& images, std::span<const std::int64_t> p
   return batch;
 }
 
-double Batches::largest_input() const {
-  float largest = 0;
-  for (const auto& channel : normalization_.value) {
-    for (const float value : channel) largest = std::max(largest, std::fabs(value));
-  }
-  return static_cast<double>(largest);
-}
-
 }  // namespace bitsweep::train

@@ -39,8 +39,6 @@ class Batches {
   std::span<const std::int64_t> validation() const { return split_.validation; }
   // Positions in train() that a step may draw, in file order.
   std::span<const std::int64_t> training() const { return split_.training; }
-  // The largest |x| that the network can read.
-  double largest_input() const;
   // These images as they are.
   Batch plain(const data::Images& images, std::span<const std::int64_t> positions) const;
 

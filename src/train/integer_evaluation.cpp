@@ -6,6 +6,7 @@
 
 #include "core/check.h"
 #include "core/stopwatch.h"
+#include "data/normalize.h"
 #include "integer/fast.h"
 #include "report/statistics.h"
 
@@ -77,6 +78,14 @@ class Comparison {
 };
 
 }  // namespace
+
+integer::Settings integer_settings(const config::TrialConfig& config) {
+  integer::Settings out = integer::settings_of(config.quant.integer);
+  const data::Dataset& dataset = data::datasets().get(config.data.name);
+  const data::Normalization normalization = data::normalization(config.data.normalize, dataset);
+  out.input = integer::image_format(data::largest_value(normalization), out.variant);
+  return out;
+}
 
 integer::Network integer_network(const graph::Graph& graph, const exec::Training& training,
                                  const integer::Settings& settings) {

@@ -25,6 +25,9 @@ struct IntegerEvaluation {
   double seconds = 0;                   // of the integer network alone, on one thread
 };
 
+// Keys quant.integer.*, and a format of the image that holds the data set's pixels.
+integer::Settings integer_settings(const config::TrialConfig& config);
+
 // The network that `training` holds, in whole numbers. Throws as integer::build().
 integer::Network integer_network(const graph::Graph& graph, const exec::Training& training,
                                  const integer::Settings& settings);

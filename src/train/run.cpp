@@ -280,9 +280,7 @@ ptq::Accuracy Run::evaluate_test() {
 
 // What evaluate_test() just ran, in whole numbers.
 IntegerEvaluation Run::evaluate_test_in_integers() {
-  integer::Settings settings = integer::settings_of(config_.quant.integer);
-  settings.input = integer::image_format(batches_.largest_input());
-  const integer::Network network = integer_network(graph_, evaluator_, settings);
+  const integer::Network network = integer_network(graph_, evaluator_, integer_settings(config_));
   const data::Images& images = batches_.test();
   return evaluate_integers(network, evaluator_, batches_, images, data::file_order(images.count()),
                            config_.eval.batch_size, kImagesComparedByNode, [&](std::int64_t done) {

@@ -9,8 +9,7 @@
 #include "export/alphas.h"
 #include "export/weights.h"
 #include "integer/file.h"
-#include "integer/packed_file.h"
-#include "integer/settings.h"
+#include "integer/structure.h"
 #include "models/model.h"
 #include "quant/scheme.h"
 #include "train/batches.h"
@@ -46,8 +45,7 @@ class Simulation {
 
   exec::Training& training() { return training_; }
   integer::Network integers(const TrialConfig& config) const {
-    return train::integer_network(plan_.folding.graph, training_,
-                                  integer::settings_of(config.quant.integer));
+    return train::integer_network(plan_.folding.graph, training_, train::integer_settings(config));
   }
 
  private:
@@ -78,18 +76,18 @@ json export_integers(const json& question, const TrialConfig& config, c10::Devic
   const Simulation simulation(config, weights, device);
   const integer::Network network = simulation.integers(config);
   const json alphas = exporting::alphas_of(exporting::SafetensorsFile::read(weights));
-  integer::save_packed(question.at("file").get<std::string>(), network,
-                       {{"key", question.at("key")},
-                        {"name", question.at("name")},
-                        {"settings", question.at("settings")},
-                        {"alpha", alphas}});
+  integer::save(question.at("file").get<std::string>(), network,
+                {{"key", question.at("key")},
+                 {"name", question.at("name")},
+                 {"settings", question.at("settings")},
+                 {"alpha", alphas}});
   return {{"steps", network.steps.size()}};
 }
 
 json compare_integers(const json& question, const TrialConfig& config, c10::Device device,
                       const Send& send) {
-  const integer::Network network = integer::load_packed(
-      exporting::SafetensorsFile::read(question.at("file").get<std::string>()));
+  const integer::Network network =
+      integer::load(exporting::SafetensorsFile::read(question.at("file").get<std::string>()));
   Simulation simulation(config, question.at("trained_weights").get<std::string>(), device);
   const data::Dataset& dataset = data::datasets().get(config.data.name);
   data::ImageCache cache;

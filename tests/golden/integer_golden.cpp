@@ -354,6 +354,8 @@ std::vector<std::vector<float>> images(const Case& golden) {
   return out;
 }
 
+constexpr double kLargestInput = 2.8;  // of normalised CIFAR-10
+
 Json toynet(const Case& golden) {
   config::ModelConfig model;
   model.name = "toynet";
@@ -368,11 +370,13 @@ Json toynet(const Case& golden) {
   graph::Parameters parameters(graph);
   Alphas alphas;
   fill(golden, parameters, alphas);
-  const Network network = integer::build(graph, sites, parameters, alphas,
-                                         {.ends = {32, 16},
-                                          .middle = {32, 10},
-                                          .norm = {32, 10},
-                                          .variant = integer::Variant::document});
+  const Network network =
+      integer::build(graph, sites, parameters, alphas,
+                     {.ends = {32, 16},
+                      .middle = {32, 10},
+                      .norm = {32, 10},
+                      .variant = integer::Variant::document,
+                      .input = integer::image_format(kLargestInput, integer::Variant::document)});
 
   std::vector<std::string> sums_of = {"stem.bn"};
   for (int i = 0; i < 10; ++i) sums_of.push_back("cells." + std::to_string(i) + ".add");

@@ -21,7 +21,7 @@ testing::Example tiny() {
   graph::Graph graph("tiny");
   graph.add_input("input", {1, 1, 1});
   graph.add("conv", graph::Convolution{.in_channels = 1, .out_channels = 1}, {0});
-  graph.add("bn", graph::BatchNorm{.features = 1, .eps = 0}, {1});
+  graph.add("bn", graph::BatchNorm{.features = 1, .eps = 0.0625}, {1});
   graph.add("pool", graph::GlobalAveragePool{}, {2});
   graph.add("fc", graph::Linear{.in_features = 1, .out_features = 1}, {3});
   quant::SitePlan sites;
@@ -41,7 +41,7 @@ testing::Example tiny() {
   parameters.values("bn.weight")[0] = 2;
   parameters.values("bn.bias")[0] = 0.25F;
   parameters.values("bn.running_mean")[0] = 1;
-  parameters.values("bn.running_var")[0] = 4;
+  parameters.values("bn.running_var")[0] = 3.9375F;  // and eps: σ² + ε = 4
   parameters.values("fc.weight")[0] = 1;
   parameters.values("fc.bias")[0] = 0.125F;
   return {std::move(graph), std::move(sites), std::move(parameters), {{"input", 2}, {"bn", 4}}};
@@ -120,11 +120,12 @@ TEST_CASE("build refuses a fixed-point format that does not exist") {
                        MessageMatches(ContainsSubstring("<16, 17>")));
 }
 
-TEST_CASE("the image's format is the finest of 16 bits that holds it") {
-  CHECK(image_format(0.9) == kernels::FixedPoint{16, 1});
-  CHECK(image_format(1) == kernels::FixedPoint{16, 2});
-  CHECK(image_format(2.8) == kernels::FixedPoint{16, 3});
-  CHECK(image_format(255) == kernels::FixedPoint{16, 9});
+TEST_CASE("the image's format is the finest of 16 bits that holds it, of 32 for the document") {
+  CHECK(image_format(0.9, Variant::corrected) == kernels::FixedPoint{16, 1});
+  CHECK(image_format(1, Variant::corrected) == kernels::FixedPoint{16, 2});
+  CHECK(image_format(2.8, Variant::corrected) == kernels::FixedPoint{16, 3});
+  CHECK(image_format(255, Variant::corrected) == kernels::FixedPoint{16, 9});
+  CHECK(image_format(2.8, Variant::document) == kernels::FixedPoint{32, 3});
 }
 
 TEST_CASE("a sum that nothing quantizes is carried in fixed point") {

@@ -7,7 +7,9 @@
 #include <filesystem>
 
 #include "core/error.h"
+#include "export/safetensors.h"
 #include "integer/reference.h"
+#include "integer/structure.h"
 #include "networks.h"
 
 namespace bitsweep::integer {
@@ -23,8 +25,11 @@ std::filesystem::path file() {
 TEST_CASE("a network comes back from its file as it was") {
   const auto seed = GENERATE(2U, 9U, 11U, 17U);
   const Network network = testing::small_example(seed).build();
-  save(file(), network);
-  const Network back = load(file());
+  save(file(), network, {{"key", "ab12"}});
+  const auto read = exporting::SafetensorsFile::read(file());
+  CHECK(is_integer_file(read));
+  CHECK(about_of(read) == nlohmann::json{{"key", "ab12"}});
+  const Network back = load(read);
   CHECK(structure_of(back) == structure_of(network));
   const std::vector<float> image = testing::drawn_image(network.input().shape, seed);
   CHECK(run_reference(back, image).logits == run_reference(network, image).logits);
@@ -64,8 +69,26 @@ TEST_CASE("a file without an integer network says so") {
                                          .dtype = exporting::DType::f32,
                                          .shape = {1},
                                          .bytes = std::as_bytes(std::span(values))}});
-  CHECK_THROWS_MATCHES(load(file()), DataError,
-                       MessageMatches(ContainsSubstring("no integer network")));
+  const auto read = exporting::SafetensorsFile::read(file());
+  CHECK(!is_integer_file(read));
+  CHECK_THROWS_MATCHES(load(read), DataError, MessageMatches(ContainsSubstring("integer network")));
+}
+
+TEST_CASE("weights of 4 bits take half a byte each in the file") {
+  testing::Example example = testing::small_example(2);
+  const auto bytes_with = [&](int bits) {
+    for (quant::QuantizerSite& site : example.sites.sites) {
+      if (site.place != quant::Place::weight) continue;
+      site.quantizer = "tanh_symmetric";
+      site.bits = bits;
+    }
+    save(file(), example.build(), {});
+    const auto read = exporting::SafetensorsFile::read(file());
+    return read.find("conv0.weight")->elements();  // uint8
+  };
+  const auto whole = bytes_with(8);
+  CHECK(bytes_with(4) == (whole + 1) / 2);
+  CHECK(bytes_with(6) == (whole * 6 + 7) / 8);
 }
 
 }  // namespace
