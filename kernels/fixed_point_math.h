@@ -1,7 +1,7 @@
 // Whole-number arithmetic of integer inference: the only place where its formulas stand (document
 // 002, facts A.9; docs/numerics.md, "Fixed point"). Products and their sums are int64.
 //   ap_fixed<B, I>   a real number as a whole number of steps 2^−F, F = B − I, in signed B bits
-//   requantization   y = clip(round((acc·G + other·R + H) / 2^F), low, high)
+//   requantization   y = clip(round((acc·G + (other·R + H)·2^E) / 2^F), low, high)
 //   pooling          y = clip(⌊trunc(sum / n)·R / 2^F⌋, low, high), or the requantization of sum
 #pragma once
 
@@ -81,7 +81,7 @@ struct Requantizer {
   std::int32_t high = 0;
 };
 
-// `sum`: acc·G + other·R + H.
+// `sum`: acc·G + (other·R + H)·2^E.
 BITSWEEP_FORMULA std::int32_t requantized(std::int64_t sum, const Requantizer& q) {
   return clipped(shifted(sum, q.fraction_bits, q.rounding), q.low, q.high);
 }

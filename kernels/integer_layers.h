@@ -50,8 +50,8 @@ BITSWEEP_FORMULA void set_code(const CodePlane& plane, std::int64_t at, std::int
 
 inline constexpr int kChannelBlock = 16;  // output channels that are computed together
 
-// y = requantized(acc·multiplier[c] + other·other_multiplier + offset[c]), acc first divided by
-// 2^input_shift towards zero. Arrays: [channels, rounded up to kChannelBlock].
+// y = requantized(acc·multiplier[c] + (other·other_multiplier + offset[c])·2^added_shift), acc first
+// divided by 2^input_shift towards zero. Arrays: [channels, rounded up to kChannelBlock].
 struct OutputStage {
   std::int64_t channels = 0;
   const std::int32_t* multiplier = nullptr;
@@ -59,6 +59,7 @@ struct OutputStage {
   CodePlane other;
   std::int32_t other_multiplier = 0;
   int input_shift = 0;
+  int added_shift = 0;
   Requantizer requantizer;
   CodePlane output;
 };

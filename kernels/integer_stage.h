@@ -55,8 +55,7 @@ BITSWEEP_FORMULA void finish_block(const OutputStage& s, std::int64_t y, std::in
   }
   const std::int32_t* __restrict multiplier = s.multiplier + first;
   const std::int32_t* __restrict offset = s.offset + first;
-  for (int j = 0; j < kChannelBlock; ++j)
-    sums[j] = static_cast<std::int64_t>(acc[j]) * multiplier[j] + offset[j];
+  for (int j = 0; j < kChannelBlock; ++j) sums[j] = offset[j];
   const std::int64_t left = s.channels - first;
   const std::int64_t n = left < kChannelBlock ? left : kChannelBlock;
   if (s.other.data != nullptr) {
@@ -70,6 +69,8 @@ BITSWEEP_FORMULA void finish_block(const OutputStage& s, std::int64_t y, std::in
     for (int j = 0; j < kChannelBlock; ++j)
       sums[j] += static_cast<std::int64_t>(other[j]) * s.other_multiplier;
   }
+  for (int j = 0; j < kChannelBlock; ++j)
+    sums[j] = (sums[j] << s.added_shift) + static_cast<std::int64_t>(acc[j]) * multiplier[j];
   const Requantizer q = s.requantizer;
   if (q.rounding == FixedRounding::truncate) {
     for (int j = 0; j < kChannelBlock; ++j)

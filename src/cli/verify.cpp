@@ -249,10 +249,13 @@ ExitCode verify_integers(const exporting::SafetensorsFile& file, const Options& 
     fmt::print("network   {} as the one made again from the trial\n", word(same));
     fmt::print("accuracy  {} of {} right in whole numbers, {} fake-quantized\n",
                count("integer_correct"), count("images"), count("float_correct"));
-    fmt::print("flips     {} predictions; McNemar {} : {}, p = {:.3g}\n\n", count("flips"),
+    fmt::print("flips     {} predictions; McNemar {} : {}, p = {:.3g}\n", count("flips"),
                count("only_integer"), count("only_float"), answer.at("mcnemar_p").get<double>());
+    for (const json& step : answer.at("slow_steps")) {
+      fmt::print("slow      {}\n", step.get<std::string>());
+    }
     const std::vector<json> rows = answer.at("rows");
-    fmt::print("{}", render(make_table(rows, {"name", "largest_lsb", "differing", "elements"}),
+    fmt::print("\n{}", render(make_table(rows, {"name", "largest_lsb", "differing", "elements"}),
                             Format::table, output_width()));
   }
   return same ? ExitCode::kOk : ExitCode::kTrialFailed;

@@ -43,6 +43,8 @@ class Training {
   Training(const graph::Graph& graph, quant::SitePlan sites, config::Precision precision,
            at::Device device);
 
+  const graph::Graph& graph() const { return graph_; }
+
   // ---- the state that is trained. Flat, float32, on the device ----
 
   // [elements] as graph::Parameters lays them out, running statistics included.

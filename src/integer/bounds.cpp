@@ -56,4 +56,15 @@ std::vector<Bounds> accumulator_bounds(const Weights& weights, std::int64_t out_
   return out;
 }
 
+Bounds sum_before_rounding(const Network& network, const Layer& layer, std::int64_t channel,
+                           Bounds accumulator) {
+  const Requantization& r = layer.requantization;
+  Bounds added;
+  if (layer.other != kNone) {
+    added = scaled(bounds_of(network.tensor(layer.other)), r.other_multiplier);
+  }
+  added = scaled(shifted_by(added, r.offset_of(channel)), std::int64_t{1} << r.added_shift);
+  return sum_of(scaled(accumulator, r.multiplier_of(channel)), added);
+}
+
 }  // namespace bitsweep::integer

@@ -32,4 +32,8 @@ bool is_safe(Bounds sum, int fraction_bits);
 std::vector<Bounds> accumulator_bounds(const Weights& weights, std::int64_t out_channels,
                                        const Tensor& input, int input_shift = 0);
 
+// Of what requantization divides by 2^fraction_bits; `accumulator` of this output channel.
+Bounds sum_before_rounding(const Network& network, const Layer& layer, std::int64_t channel,
+                           Bounds accumulator);
+
 }  // namespace bitsweep::integer

@@ -16,6 +16,9 @@
 namespace bitsweep::integer {
 namespace {
 
+// What the recipe's <B, I> are meant for.
+constexpr int kPlainWeightBits = 8;
+
 using graph::ActivationKind;
 using graph::Graph;
 using graph::Node;
@@ -90,7 +93,6 @@ class Builder {
     const Node& node = graph_.node(id);
     const bool quantized = site(Place::output, id) != nullptr;
     out_.tensors.push_back({.name = node.name,
-                            .node = id,
                             .shape = node.output,
                             .scale = grid.read,
                             .low = grid.low,
@@ -198,16 +200,34 @@ class Builder {
       layer.input_shift = settings_.input.fraction_bits();
     }
     const double input_scale = std::ldexp(tensor_of(head.inputs[0]).scale, -layer.input_shift);
+    const int finer = extra_fraction_bits(layer);
 
     Grid grid = grid_at(chain.last, carrier(settings_.unquantized_activation));
     apply_activation(chain, grid);
     layer.requantization =
-        requantization(chain, grid, input_scale * layer.weights.scale,
+        requantization(chain, grid, std::ldexp(input_scale * layer.weights.scale, -finer),
                        layer.shape.bias ? values(head, "bias") : std::span<const float>(),
                        is_in_block(chain.head) ? settings_.middle : settings_.ends);
+    layer.requantization.added_shift = finer;
+    layer.requantization.fraction_bits += finer;
     layer.output = add_tensor(chain.last, grid);
     tighten(layer);
     out_.steps.push_back(std::move(layer));
+  }
+
+  // What carriers and unquantized weights have in fraction bits beyond the grids of 8-bit
+  // quantizers: their rescale is smaller by as many powers of two, and a multiplier of F fraction
+  // bits would lose its last digits. Document 002 has neither.
+  int extra_fraction_bits(const Layer& layer) const {
+    if (settings_.variant == Variant::document) return 0;
+    int out = 0;
+    if (!out_.tensor(layer.input).quantized) {
+      out += std::ilogb(out_.tensor(layer.input).scale);
+    }
+    if (layer.weights.bits > kPlainWeightBits) {
+      out += std::max(0, std::ilogb(layer.weights.scale) - (kPlainWeightBits - 1));
+    }
+    return out;
   }
 
   void add_combination(const Chain& chain) {
@@ -323,13 +343,7 @@ class Builder {
     std::vector<Bounds> sums = accumulator_bounds(layer.weights, layer.shape.out_channels,
                                                   out_.tensor(layer.input), layer.input_shift);
     for (std::size_t c = 0; c < sums.size(); ++c) {
-      const auto channel = static_cast<std::int64_t>(c);
-      sums[c] = scaled(sums[c], layer.requantization.multiplier_of(channel));
-      if (layer.other != kNone) {
-        sums[c] = sum_of(sums[c], scaled(bounds_of(out_.tensor(layer.other)),
-                                         layer.requantization.other_multiplier));
-      }
-      sums[c] = shifted_by(sums[c], layer.requantization.offset_of(channel));
+      sums[c] = sum_before_rounding(out_, layer, static_cast<std::int64_t>(c), sums[c]);
     }
     draw_in(sums, layer.requantization.fraction_bits);
   }

@@ -41,11 +41,11 @@ static int32_t @_clipped(int64_t v, int32_t low, int32_t high) {
 typedef struct {
   int in_channels, in_height, in_width, out_channels, out_height, out_width;
   int kernel_height, kernel_width, stride_y, stride_x, top, left, dilation_y, dilation_x, groups;
-  int input_shift, multipliers, fraction_bits;
+  int input_shift, multipliers, fraction_bits, added_shift;
   int32_t other_multiplier, low, high;
 } @_layer;
 
-/* A convolution or linear layer: y = clip(round((acc * G + other * R + H) / 2^F)). */
+/* A convolution or linear layer: y = clip(round((acc * G + (other * R + H) * 2^E) / 2^F)). */
 #define @_LAYER(FUNCTION, TYPE, WEIGHT, MULTIPLIER, OFFSET, SHAPE)                               \
   static void FUNCTION(const int32_t* x, const int32_t* other, int32_t* y) {                     \
     const @_layer s = SHAPE;                                                                     \
@@ -57,7 +57,7 @@ typedef struct {
       for (oy = 0; oy < s.out_height; ++oy)                                                      \
         for (ox = 0; ox < s.out_width; ++ox) {                                                   \
           const long at = ((long)c * s.out_height + oy) * s.out_width + ox;                      \
-          int64_t sum = 0;                                                                       \
+          int64_t sum = 0, added = offset ? offset[c] : 0;                                       \
           for (i = 0; i < in_group; ++i)                                                         \
             for (ky = 0; ky < s.kernel_height; ++ky)                                             \
               for (kx = 0; kx < s.kernel_width; ++kx) {                                          \
@@ -69,9 +69,9 @@ typedef struct {
                        x[(((long)(c / out_group) * in_group + i) * s.in_height + iy) *           \
                              s.in_width + ix];                                                   \
               }                                                                                  \
-          sum = @_truncated(sum, s.input_shift) * multiplier[s.multipliers == 1 ? 0 : c];        \
-          if (offset) sum += offset[c];                                                          \
-          if (other) sum += (int64_t)other[at] * s.other_multiplier;                             \
+          if (other) added += (int64_t)other[at] * s.other_multiplier;                           \
+          sum = @_truncated(sum, s.input_shift) * multiplier[s.multipliers == 1 ? 0 : c] +       \
+                added * ((int64_t)1 << s.added_shift);                                           \
           y[at] = @_clipped(@_shifted(sum, s.fraction_bits), s.low, s.high);                     \
         }                                                                                        \
   }
@@ -178,12 +178,11 @@ class Writer {
     if (!r.offset.empty()) array("int32_t", name + "_offset", r.offset);
     out_ += fmt::format(
         "static const {}_layer {}_shape = {{{}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, "
-        "{}, "
-        "{}, {}, {}, {}, {}, {}, {}}};\n",
+        "{}, {}, {}, {}, {}, {}, {}, {}, {}}};\n",
         prefix_, name, in.shape.channels, in.shape.height, in.shape.width, out.shape.channels,
         out.shape.height, out.shape.width, c.kernel[0], c.kernel[1], c.stride[0], c.stride[1],
         c.padding.top, c.padding.left, c.dilation[0], c.dilation[1], c.groups, s.input_shift,
-        r.multiplier.size(), r.fraction_bits, r.other_multiplier, out.low, out.high);
+        r.multiplier.size(), r.fraction_bits, r.added_shift, r.other_multiplier, out.low, out.high);
     out_ += fmt::format("{}_LAYER({}, {}, {}_weight, {}_multiplier, {}, {}_shape)\n", prefix_, name,
                         type, name, name, r.offset.empty() ? "0" : name + "_offset", name);
     call(fmt::format("{}({}, {}, {})", name, buffer(s.input),

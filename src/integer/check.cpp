@@ -116,17 +116,14 @@ class Checker {
     const Requantization& r = s.requantization;
     check_fraction(r.fraction_bits);
     check_fraction(s.input_shift);
+    check_fraction(r.added_shift);
     check_per_channel(r.multiplier.size(), c.out_channels, "multipliers", true);
     if (!r.offset.empty()) check_per_channel(r.offset.size(), c.out_channels, "offsets", false);
     if (s.other != kNone) check_shape(input(s.other), out.shape);
     const std::vector<Bounds> sums =
         accumulator_bounds(s.weights, c.out_channels, in, s.input_shift);
     for (std::int64_t i = 0; i < c.out_channels; ++i) {
-      Bounds sum = scaled(sums[size(i)], r.multiplier_of(i));
-      if (s.other != kNone) {
-        sum = sum_of(sum, scaled(bounds_of(network_.tensor(s.other)), r.other_multiplier));
-      }
-      check_sum(shifted_by(sum, r.offset_of(i)), r.fraction_bits);
+      check_sum(sum_before_rounding(network_, s, i, sums[size(i)]), r.fraction_bits);
     }
   }
 

@@ -256,6 +256,7 @@ struct FastExecutor::Plan {
                .other = s.other == kNone ? CodePlane{} : buffer(s.other).plane(),
                .other_multiplier = s.requantization.other_multiplier,
                .input_shift = s.input_shift,
+               .added_shift = s.requantization.added_shift,
                .requantizer = network.requantizer(s.output, s.requantization.fraction_bits),
                .output = buffer(s.output).plane()};
   }

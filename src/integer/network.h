@@ -21,8 +21,7 @@ inline constexpr TensorId kNone = -1;
 // What a step hands to later ones: codes of one image, `shape` row-major. Every code lies within
 // low … high, the bounds to which the step clips.
 struct Tensor {
-  std::string name;         // of the graph's node whose value it is
-  graph::NodeId node = -1;  // in the graph that it was made from; -1 where it was read from a file
+  std::string name;  // of the graph's node whose value it is
   graph::Shape shape;
   double scale = 1;  // real value = code / scale
   std::int32_t low = 0;
@@ -34,13 +33,16 @@ struct Tensor {
   int bits() const;  // that hold every code: signed where low < 0
 };
 
-// y = clip(round((acc·multiplier[c] + other·other_multiplier + offset[c]) / 2^fraction_bits)), to
-// the bounds of the tensor that is written; c: the channel.
+// y = clip(round((acc·multiplier[c] + (other·other_multiplier + offset[c])·2^added_shift) /
+// 2^fraction_bits)), to the bounds of the tensor that is written; c: the channel. added_shift: the
+// fraction bits that the sums of products have beside those of the multiplier, where a layer reads
+// a carrier.
 struct Requantization {
   std::vector<std::int32_t> multiplier;  // one for all channels, or one each
   std::vector<std::int32_t> offset;      // empty: 0; else one per channel
   std::int32_t other_multiplier = 0;
   int fraction_bits = 16;
+  int added_shift = 0;
 
   std::int64_t multiplier_of(std::int64_t channel) const {
     return multiplier[multiplier.size() == 1 ? 0 : static_cast<std::size_t>(channel)];

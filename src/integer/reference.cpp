@@ -156,8 +156,8 @@ std::vector<std::int32_t> run_layer(const Network& network, const Layer& layer,
                                     std::vector<std::int64_t>* accumulators) {
   const graph::Shape& in = network.tensor(layer.input).shape;
   const graph::Shape& shape = network.tensor(layer.output).shape;
-  const kernels::Requantizer q =
-      network.requantizer(layer.output, layer.requantization.fraction_bits);
+  const Requantization& r = layer.requantization;
+  const kernels::Requantizer q = network.requantizer(layer.output, r.fraction_bits);
   Codes out(at(shape.elements()));
   if (accumulators != nullptr) accumulators->assign(out.size(), 0);
   for (std::int64_t c = 0; c < shape.channels; ++c) {
@@ -167,9 +167,9 @@ std::vector<std::int32_t> run_layer(const Network& network, const Layer& layer,
         const std::int64_t accumulator =
             kernels::shifted(products(layer, in, input, c, y, x), layer.input_shift,
                              kernels::FixedRounding::truncate);
-        std::int64_t sum =
-            accumulator * layer.requantization.multiplier_of(c) + layer.requantization.offset_of(c);
-        if (!other.empty()) sum += other[i] * std::int64_t{layer.requantization.other_multiplier};
+        std::int64_t added = r.offset_of(c);
+        if (!other.empty()) added += other[i] * std::int64_t{r.other_multiplier};
+        const std::int64_t sum = accumulator * r.multiplier_of(c) + (added << r.added_shift);
         out[i] = kernels::requantized(sum, q);
         if (accumulators != nullptr) (*accumulators)[i] = accumulator;
       }

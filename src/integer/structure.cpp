@@ -76,7 +76,6 @@ json tensor_to(const Tensor& t) {
 Tensor tensor_from(const json& v) {
   const json& shape = v.at("shape");
   return {.name = v.at("name").get<std::string>(),
-          .node = -1,
           .shape = {shape.at(0).get<std::int64_t>(), shape.at(1).get<std::int64_t>(),
                     shape.at(2).get<std::int64_t>()},
           .scale = v.at("scale").get<double>(),
@@ -101,7 +100,8 @@ struct StepTo {
             {"multipliers", s.requantization.multiplier.size()},
             {"has_offset", !s.requantization.offset.empty()},
             {"other_multiplier", s.requantization.other_multiplier},
-            {"fraction_bits", s.requantization.fraction_bits}};
+            {"fraction_bits", s.requantization.fraction_bits},
+            {"added_shift", s.requantization.added_shift}};
   }
   json operator()(const Combination& s) const {
     json multipliers = json::array();
@@ -228,6 +228,7 @@ class Reader {
     }
     s.requantization.other_multiplier = v.at("other_multiplier").get<std::int32_t>();
     s.requantization.fraction_bits = v.at("fraction_bits").get<int>();
+    s.requantization.added_shift = v.at("added_shift").get<int>();
     return s;
   }
 

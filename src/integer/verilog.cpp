@@ -129,7 +129,7 @@ constexpr const char* kStage = R"(
   wire signed [63:0] accumulator = {accumulator};
   wire signed [63:0] gain = multiplier[{gain_at}];
   wire signed [63:0] constant = offset[oc];
-{other}  wire signed [63:0] scaled = accumulator * gain + constant{plus_other};
+{other}  wire signed [63:0] scaled = accumulator * gain + ((constant{plus_other}) <<< {added_shift});
   wire signed [63:0] rounded = {rounded};
   wire signed [63:0] clipped = rounded < {low} ? {low} : rounded > {high} ? {high} : rounded;
 )";
@@ -178,7 +178,7 @@ std::string stage_of(const Description& d) {
       fmt::runtime(kStage),
       "accumulator"_a = rounded("total", d.input_shift, kernels::FixedRounding::truncate),
       "gain_at"_a = r.multiplier.size() == 1 ? "0" : "oc", "other"_a = other,
-      "plus_other"_a = plus_other,
+      "plus_other"_a = plus_other, "added_shift"_a = r.added_shift,
       "rounded"_a = rounded("scaled", r.fraction_bits, d.bounds.rounding),
       "low"_a = literal(d.bounds.low), "high"_a = literal(d.bounds.high));
 }

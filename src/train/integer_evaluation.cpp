@@ -65,7 +65,8 @@ class Comparison {
         executor_.trace(images.subspan(static_cast<std::size_t>(i) * elements, elements));
     for (std::size_t t = 0; t < network_.tensors.size(); ++t) {
       const integer::Tensor& tensor = network_.tensors[t];
-      const at::Tensor value = simulation_.value(tensor.node);
+      const graph::NodeId node = simulation_.graph().find(tensor.name);
+      const at::Tensor value = node < 0 ? at::Tensor() : simulation_.value(node);
       if (!value.defined()) continue;
       integer::add_differences(tensor, trace.codes[t], values_of(value, i), differences_[t]);
     }

@@ -1,5 +1,7 @@
 #include "worker/integer_questions.h"
 
+#include <c10/core/InferenceMode.h>
+
 #include <nlohmann/json.hpp>
 
 #include "data/dataset.h"
@@ -33,6 +35,7 @@ class Simulation {
         training_(plan_.folding.graph, plan_.sites, config::Precision::fp32, device) {
     const auto file = exporting::SafetensorsFile::read(weights);
     training_.load(exporting::load_weights(file, plan_.folding.graph));
+    const c10::InferenceMode inference;
     const json alphas = exporting::alphas_of(file);
     const std::vector<std::string>& names = training_.alpha_names();
     for (std::size_t i = 0; i < names.size(); ++i) {
