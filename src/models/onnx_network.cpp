@@ -13,6 +13,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/text.h"
+#include "models/onnx_integers.h"
 #include "models/onnx_values.h"
 
 namespace bitsweep::models {
@@ -356,6 +357,12 @@ class Importer {
     add(node, graph::Concat{}, std::move(inputs));
   }
 
+  // An average of the whole image is the global one, whatever its kernel is called.
+  static bool is_global(const graph::Pool& pool, const Shape& in) {
+    return pool.kind == graph::PoolKind::average && pool.padding == graph::Padding{} &&
+           pool.kernel[0] == in.height && pool.kernel[1] == in.width;
+  }
+
   void pool(const NodeProto& node, graph::PoolKind kind) {
     if (pair(node, "dilations", {1, 1}) != std::array{1, 1}) refuse(node, "has dilations");
     const NodeId in = value(node, 0);
@@ -366,7 +373,11 @@ class Importer {
     out.padding = padding(node, shape(in), out.kernel, out.stride, {1, 1});
     out.ceil_mode = integer(node, "ceil_mode", 0) != 0;
     out.count_include_pad = integer(node, "count_include_pad", 0) != 0;
-    add(node, out, {in});
+    if (is_global(out, shape(in))) {
+      add(node, graph::GlobalAveragePool{}, {in});
+    } else {
+      add(node, out, {in});
+    }
   }
 
   void mean(const NodeProto& node) {
@@ -423,6 +434,97 @@ class Importer {
     add(node, graph::Flatten{}, {in});
   }
 
+  // [images, features] or [images, channels, height, width]; the first is not in the file.
+  void shape_of(const NodeProto& node) {
+    if (is_constant(node, 0)) {
+      const std::vector<std::int64_t>& sizes = constant(node, 0).shape;
+      define_integers(node, {static_cast<std::int64_t>(sizes.size())}, sizes);
+      return;
+    }
+    const NodeId of = value(node, 0);
+    std::vector<std::int64_t> sizes = {kNumberOfImages, shape(of).channels};
+    if (!is_vector(of)) {
+      sizes.push_back(shape(of).height);
+      sizes.push_back(shape(of).width);
+    }
+    define_integers(node, {static_cast<std::int64_t>(sizes.size())}, sizes);
+  }
+  bool is_vector(NodeId id) const {
+    const graph::Node& node = graph_.node(id);
+    if (node.as<graph::Activation>() != nullptr || node.as<graph::Dropout>() != nullptr) {
+      return is_vector(node.inputs[0]);
+    }
+    return node.as<graph::Flatten>() != nullptr || node.as<graph::Linear>() != nullptr;
+  }
+  void define_integers(const NodeProto& node, std::vector<std::int64_t> sizes,
+                       std::vector<std::int64_t> values) {
+    if (node.output_size() < 1) refuse(node, "has no output");
+    constants_[node.output(0)] = {node.output(0), std::move(sizes), {}, std::move(values), false};
+  }
+
+  // Every so many rows and columns, from the first on: half of a shortcut without weights, whose
+  // Pad of channels follows.
+  void slice(const NodeProto& node) {
+    const auto list = [&](int i, const char* name) {
+      return has_input(node, i) ? constant(node, i).integers : integers(node, name, {});
+    };
+    const auto starts = list(1, "starts"), ends = list(2, "ends");
+    auto axes = list(3, "axes"), steps = list(4, "steps");
+    const NodeId in = value(node, 0);
+    if (axes.empty()) {
+      for (std::size_t i = 0; i < starts.size(); ++i) axes.push_back(static_cast<std::int64_t>(i));
+    }
+    if (steps.empty()) steps.assign(starts.size(), 1);
+    if (starts.size() != ends.size() || starts.size() != axes.size() ||
+        starts.size() != steps.size()) {
+      refuse(node, "has {} starts, {} ends, {} axes and {} steps", starts.size(), ends.size(),
+             axes.size(), steps.size());
+    }
+    const auto before = steps_.find(node.input(0));
+    std::array<int, 2> taken = before == steps_.end() ? std::array{1, 1} : before->second;
+    for (std::size_t i = 0; i < axes.size(); ++i) {
+      const std::int64_t axis = axes[i] < 0 ? axes[i] + 4 : axes[i];
+      const bool spatial = axis == 2 || axis == 3;
+      const std::int64_t size = axis == 2 ? shape(in).height : shape(in).width;
+      const bool whole = starts[i] == 0 && ends[i] >= size;
+      if (!spatial || !whole || taken[static_cast<std::size_t>(axis - 2)] != 1) {
+        refuse(node, "takes {} … {} of axis {}; expected every so many rows and columns of all",
+               starts[i], ends[i], axes[i]);
+      }
+      taken[static_cast<std::size_t>(axis - 2)] = small(node, "step", steps[i], 1);
+    }
+    for (const NodeProto* user : users_[node.output(0)]) {
+      if (user->op_type() != "Slice" && user->op_type() != "Pad") {
+        refuse(node, "is read by {}; expected a Pad of channels", said(*user));
+      }
+    }
+    steps_[node.output(0)] = taken;
+    define(node, in);
+  }
+
+  // Channels of zeros: a shortcut without weights.
+  bool pads_channels(const NodeProto& node, const std::vector<std::int64_t>& pads) {
+    const auto sliced = steps_.find(node.input(0));
+    const auto is_zero = [&](std::size_t i) { return pads[i] == 0; };
+    const bool channels = pads.size() == 8 && is_zero(0) && is_zero(2) && is_zero(3) &&
+                          is_zero(4) && is_zero(6) && is_zero(7) && (pads[1] > 0 || pads[5] > 0);
+    if (!channels) {
+      if (sliced != steps_.end()) {
+        refuse(node, "pads [{}] behind a Slice; expected channels alone", fmt::join(pads, ", "));
+      }
+      return false;
+    }
+    const std::array<int, 2> steps = sliced == steps_.end() ? std::array{1, 1} : sliced->second;
+    if (steps[0] != steps[1]) {
+      refuse(node, "behind steps of {} rows and {} columns, expected the same", steps[0], steps[1]);
+    }
+    add(node,
+        graph::ZeroPadShortcut{steps[0], small(node, "pads", pads[1], 0),
+                               small(node, "pads", pads[5], 0)},
+        {value(node, 0)});
+    return true;
+  }
+
   // Zeros around an image become part of the convolutions that read it.
   void pad(const NodeProto& node) {
     std::vector<std::int64_t> pads =
@@ -431,9 +533,11 @@ class Importer {
     if (text(node, "mode", "constant") != "constant" || fill != 0) {
       refuse(node, "pads with something else than zeros");
     }
+    if (pads_channels(node, pads)) return;
     const bool spatial = pads.size() == 8 && pads[0] == 0 && pads[1] == 0 && pads[4] == 0 &&
                          pads[5] == 0 && std::ranges::all_of(pads, [](auto n) { return n >= 0; });
-    if (!spatial) refuse(node, "pads [{}]; expected height and width alone", fmt::join(pads, ", "));
+    if (!spatial)
+      refuse(node, "pads [{}]; expected height and width, or channels", fmt::join(pads, ", "));
     for (const NodeProto* user : users_[node.output(0)]) {
       if (user->op_type() != "Conv" || text(*user, "auto_pad", "NOTSET") != "NOTSET") {
         refuse(node, "is read by {}; expected convolutions alone", said(*user));
@@ -480,6 +584,19 @@ class Importer {
     define(node, value(node, 0));
   }
 
+  // Arithmetic of shapes and paddings; false where the node reads anything else.
+  bool fold_integers(const NodeProto& node) {
+    std::vector<const OnnxConstant*> inputs;
+    for (int i = 0; i < node.input_size(); ++i) {
+      if (has_input(node, i) && !is_constant(node, i)) return false;
+      inputs.push_back(has_input(node, i) ? &constant(node, i) : nullptr);
+    }
+    auto out = integers_of(node, inputs);
+    if (!out) return false;
+    define_integers(node, std::move(out->shape), std::move(out->integers));
+    return true;
+  }
+
   void convert(const NodeProto& node) {
     using Convert = std::function<void(Importer&, const NodeProto&)>;
     static const std::map<std::string, Convert, std::less<>> kKnown = {
@@ -512,7 +629,10 @@ class Importer {
         {"Relu",
          [](Importer& in, const NodeProto& n) { in.activation(n, graph::ActivationKind::relu); }},
         {"Reshape", &Importer::reshape},
+        {"Shape", &Importer::shape_of},
+        {"Slice", &Importer::slice},
     };
+    if (fold_integers(node)) return;
     const bool standard = node.domain().empty() || node.domain() == "ai.onnx";
     const auto it = kKnown.find(node.op_type());
     if (!standard || it == kKnown.end()) {
@@ -530,6 +650,7 @@ class Importer {
   std::map<std::string, OnnxConstant> constants_;
   std::map<std::string, NodeId> nodes_;  // by the name of the value
   std::map<std::string, graph::Padding> pads_;
+  std::map<std::string, std::array<int, 2>> steps_;   // of rows and columns that a Slice takes
   std::map<std::string, std::vector<float>> values_;  // by the name of the tensor
   std::vector<const NodeProto*> needed_;
   std::map<std::string, std::vector<const NodeProto*>> users_;

@@ -21,8 +21,11 @@ TEST_CASE("imported networks give the logits that PyTorch gives") {
   }
   const at::Tensor batch =
       at::from_blob(images.data(), {kImages, 3, 32, 32}, at::TensorOptions(at::kFloat));
-  for (const auto& [name, logits_of] :
-       {std::pair("network", "network"), {"folded", "network"}, {"padded", "padded"}}) {
+  for (const auto& [name, logits_of] : {std::pair("network", "network"),
+                                        {"folded", "network"},
+                                        {"padded", "padded"},
+                                        {"shortcut", "shortcut"},
+                                        {"shortcut_folded", "shortcut"}}) {
     CAPTURE(name);
     const auto network = models::read_onnx(folder + "/" + name + ".onnx");
     const exec::Inference inference(network.graph, network.weights, at::kCPU);

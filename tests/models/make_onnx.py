@@ -2,7 +2,8 @@
 """Makes tests/models/onnx: a small network as PyTorch (2.11.0) exports it, with its logits.
 
 network.onnx keeps its batch norms, folded.onnx has them folded in, as the exporter does by default;
-unknown.onnx has a transposed convolution; padded.onnx is written by hand with the operators that
+unknown.onnx has a transposed convolution; shortcut.onnx and
+shortcut_folded.onnx have a shortcut without weights and shapes that are computed; padded.onnx is written by hand with the operators that
 PyTorch does not use; logits.json holds what PyTorch computes. The other files are refused.
 
 usage: python3 make_onnx.py    (needs PyTorch and onnx)
@@ -59,6 +60,25 @@ class Network(nn.Module):
         x = nn.functional.avg_pool2d(x, 2, ceil_mode=True)
         x = self.drop(torch.flatten(x, 1))
         return self.fc(torch.relu(self.hidden(x)))
+
+
+class Shortcut(nn.Module):
+    """A block with a shortcut without weights, and shapes that are computed (ResNet for CIFAR)."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 8, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(8)
+        self.conv2 = nn.Conv2d(8, 16, 3, stride=2, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(16)
+        self.linear = nn.Linear(16, 10)
+
+    def forward(self, x):
+        x = torch.relu(self.bn1(self.conv1(x)))
+        y = self.bn2(self.conv2(x))
+        x = torch.relu(y + nn.functional.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 4, 4)))
+        x = nn.functional.avg_pool2d(x, x.size()[3])
+        return self.linear(x.view(x.size(0), -1))
 
 
 def inputs():
@@ -134,22 +154,30 @@ def refused(x):
     (FOLDER / "external.onnx").write_bytes(model.SerializeToString())
 
 
+def trained(net):
+    """With running statistics of its own."""
+    net.train()
+    with torch.no_grad():
+        for _ in range(20):
+            net(torch.randn(16, 3, 32, 32))
+    return net.eval()
+
+
 def main():
     FOLDER.mkdir(exist_ok=True)
     torch.manual_seed(3)
-    net = Network()
+    net = trained(Network())
     x = inputs()
-    net.train()
-    with torch.no_grad():
-        for _ in range(20):  # running statistics of its own
-            net(torch.randn(16, 3, 32, 32))
-    net.eval()
     export(net, FOLDER / "network.onnx", x, training=torch.onnx.TrainingMode.PRESERVE)
     export(net, FOLDER / "folded.onnx", x)
+    torch.manual_seed(4)
+    shortcut = trained(Shortcut())
+    export(shortcut, FOLDER / "shortcut.onnx", x, training=torch.onnx.TrainingMode.PRESERVE)
+    export(shortcut, FOLDER / "shortcut_folded.onnx", x)
     with torch.no_grad():
-        logits = net(x)
+        logits = {"network": net(x).tolist(), "shortcut": shortcut(x).tolist()}
     (FOLDER / "logits.json").write_text(json.dumps(
-        {"network": logits.tolist(), "padded": padded(x).tolist()}, indent=1) + "\n")
+        {**logits, "padded": padded(x).tolist()}, indent=1) + "\n")
     refused(x)
     up = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ConvTranspose2d(4, 4, 2), nn.AdaptiveAvgPool2d(1),
                        nn.Flatten(), nn.Linear(4, 10)).eval()

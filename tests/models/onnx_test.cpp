@@ -1,15 +1,18 @@
 #include <unistd.h>
 
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <fstream>
+#include <limits>
 #include <random>
 
 #include "core/error.h"
 #include "core/file.h"
 #include "graph/count.h"
 #include "models/model.h"
+#include "models/onnx_integers.h"
 #include "models/onnx_network.h"
 
 using namespace bitsweep;
@@ -57,6 +60,36 @@ TEST_CASE("batch norms that the exporter folded leave convolutions with biases")
       network.graph.node(network.graph.find("conv1.Conv")).as<graph::Convolution>();
   REQUIRE(convolution != nullptr);
   CHECK(convolution->bias);
+}
+
+TEST_CASE("a slice takes the positions that ONNX says, in its order") {
+  using Positions = std::vector<std::int64_t>;
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+  CHECK(sliced(5, 0, kMost, 2) == Positions{0, 2, 4});
+  CHECK(sliced(5, 1, -1, 1) == Positions{1, 2, 3});
+  CHECK(sliced(3, -1, -kMost, -1) == Positions{2, 1, 0});
+  CHECK(sliced(3, 2, 0, -1) == Positions{2, 1});
+  CHECK(sliced(3, 5, kMost, 1).empty());
+  CHECK(sliced(0, 0, kMost, 1).empty());
+}
+
+TEST_CASE("a shortcut without weights and computed shapes become layers") {
+  for (const char* name : {"shortcut.onnx", "shortcut_folded.onnx"}) {
+    CAPTURE(name);
+    const graph::Graph graph = read_onnx(file(name)).graph;
+    const auto shortcut = std::ranges::find_if(graph.nodes(), [](const graph::Node& node) {
+      return node.as<graph::ZeroPadShortcut>() != nullptr;
+    });
+    REQUIRE(shortcut != graph.nodes().end());
+    const auto& what = *shortcut->as<graph::ZeroPadShortcut>();
+    CHECK(what.stride == 2);
+    CHECK(what.channels_before == 4);
+    CHECK(what.channels_after == 4);
+    CHECK(shortcut->output == graph::Shape{16, 16, 16});
+    const graph::Node& mean =
+        graph.node(graph.node(graph.node(graph.output()).inputs[0]).inputs[0]);
+    CHECK(mean.as<graph::GlobalAveragePool>() != nullptr);
+  }
 }
 
 TEST_CASE("padding, products and sums of other exporters become layers") {
