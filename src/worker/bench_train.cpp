@@ -7,15 +7,20 @@
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/fused_moving_avg_obs_fake_quant.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/mean.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/relu.h>
+#include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 #include <c10/core/InferenceMode.h>
 
 #include <functional>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -101,11 +106,47 @@ class OurStep {
   at::Tensor grad_;
 };
 
+// LibTorch's fused observer and fake-quantize operator, as its quantization-aware training has it:
+// 8 bits per tensor, signed and symmetric for weights, unsigned and affine for activations.
+class FakeQuantize {
+ public:
+  explicit FakeQuantize(bool of_weights) : of_weights_(of_weights) {}
+
+  at::Tensor operator()(const at::Tensor& x) {
+    constexpr double kAveraging = 0.01;
+    return at::fused_moving_avg_obs_fake_quant(
+        x, on_, on_, low_, high_, scale_, zero_point_, kAveraging, of_weights_ ? -127 : 0,
+        of_weights_ ? 127 : 255, /*ch_axis=*/-1, /*per_row_fake_quant=*/false, of_weights_);
+  }
+
+ private:
+  static at::Tensor unset(float value) { return at::full({1}, value); }
+
+  bool of_weights_;
+  at::Tensor on_ = at::ones({1}, at::TensorOptions(at::kLong));
+  at::Tensor low_ = unset(std::numeric_limits<float>::infinity());
+  at::Tensor high_ = unset(-std::numeric_limits<float>::infinity());
+  at::Tensor scale_ = at::ones({1});
+  at::Tensor zero_point_ = at::zeros({1}, at::TensorOptions(at::kInt));
+};
+
+enum class EagerQuantizers { none, fake_quantize };
+
 // The same graph by LibTorch's operators and autograd.
 class EagerStep {
  public:
-  EagerStep(const graph::Graph& graph, config::Precision precision)
+  EagerStep(const graph::Graph& graph, config::Precision precision,
+            EagerQuantizers quantizers = EagerQuantizers::none)
       : graph_(graph), type_(precision == config::Precision::bf16 ? at::kBFloat16 : at::kFloat) {
+    if (quantizers == EagerQuantizers::fake_quantize) {
+      for (graph::NodeId id = 0; id <= graph.output(); ++id) {
+        const graph::Node& node = graph.node(id);
+        if (node.has_weight()) quantizers_.emplace(node.name, FakeQuantize(true));
+        if (node.as<graph::Activation>() != nullptr) {
+          quantizers_.emplace(node.name, FakeQuantize(false));
+        }
+      }
+    }
     graph::Parameters parameters(graph);
     for (const graph::TensorSpec& spec : parameters.specs()) {
       at::Tensor tensor = at::randn(spec.shape).mul(0.1);
@@ -141,30 +182,37 @@ class EagerStep {
     return it == tensors_.end() ? at::Tensor() : it->second;
   }
 
+  at::Tensor quantized(const graph::Node& node, const at::Tensor& x) {
+    const auto found = quantizers_.find(node.name);
+    return found == quantizers_.end() ? x : found->second(x);
+  }
+
   at::Tensor compute(const graph::Node& node, const std::vector<at::Tensor>& values,
-                     const Batch& batch) const {
+                     const Batch& batch) {
     const auto in = [&](std::size_t i) { return values[static_cast<std::size_t>(node.inputs[i])]; };
     if (node.as<graph::Input>() != nullptr) return batch.images.to(type_);
     if (const auto* c = node.as<graph::Convolution>()) {
-      return at::conv2d(in(0), tensor(node, "weight").to(type_), {}, {c->stride[0], c->stride[1]},
-                        {c->padding.top, c->padding.left});
+      return at::conv2d(in(0), quantized(node, tensor(node, "weight").to(type_)), {},
+                        {c->stride[0], c->stride[1]}, {c->padding.top, c->padding.left});
     }
     if (const auto* n = node.as<graph::BatchNorm>()) {
       return at::batch_norm(in(0), tensor(node, "weight"), tensor(node, "bias"),
                             tensor(node, "running_mean"), tensor(node, "running_var"), true,
                             n->momentum, n->eps, false);
     }
-    if (node.as<graph::Activation>() != nullptr) return at::relu(in(0));
+    if (node.as<graph::Activation>() != nullptr) return quantized(node, at::relu(in(0)));
     if (node.as<graph::Add>() != nullptr) return at::add(in(0), in(1));
     if (node.as<graph::GlobalAveragePool>() != nullptr) return at::mean(in(0), {2, 3});
     BITSWEEP_CHECK(node.as<graph::Linear>() != nullptr, "'{}' in the benchmark", node.name);
-    return at::linear(in(0), tensor(node, "weight").to(type_), tensor(node, "bias").to(type_));
+    return at::linear(in(0), quantized(node, tensor(node, "weight").to(type_)),
+                      tensor(node, "bias").to(type_));
   }
 
   const graph::Graph& graph_;
   at::ScalarType type_;
   std::map<std::string, at::Tensor> tensors_;
   std::vector<at::Tensor> trained_, momenta_;
+  std::map<std::string, FakeQuantize> quantizers_;  // by node
 };
 
 struct Times {
@@ -229,6 +277,12 @@ nlohmann::json bench_train(const TrainBenchOptions& options) {
     rows.push_back(row(fmt::format("ResNet20 W8A8 step, {}", quantizer), "our FP32 step",
                        beside_full, inverse(beside_full.peer_over_ours),
                        "images per second; ratio is its time over that of FP32", options));
+    EagerStep eager(graph, config::Precision::fp32, EagerQuantizers::fake_quantize);
+    const Times beside_eager = measure(qat, eager, batch, options.repeats);
+    rows.push_back(row(fmt::format("ResNet20 W8A8 step, {} beside eager", quantizer),
+                       "eager LibTorch with its fake-quantize operators", beside_eager,
+                       median(beside_eager.peer_over_ours),
+                       "images per second; ratio is eager LibTorch's time over ours", options));
     if (quantizer == "dorefa_clamp") continue;
     const Times beside_dorefa = measure(qat, dorefa, batch, options.repeats);
     rows.push_back(row(fmt::format("ResNet20 W8A8 step, {} beside DoReFa", quantizer),
