@@ -111,7 +111,8 @@ void print_channels(const json& row) {
   }
   fmt::print("{}",
              render(make_table(rows, present(rows, {"channel", "bits", "scale", "zero", "origin",
-                                                    "qmin", "qmax", "factor", "shift"})),
+                                                    "qmin", "qmax", "factor", "shift",
+                                                    "rescale"})),
                     Format::table, width()));
 }
 

@@ -70,8 +70,13 @@ json row_of(const QuantizedNetwork& network, const WeightCodes& weight) {
   const std::string& name = network.graph.node(weight.node).name;
   json row = {{"name", name}, {"kind", "weight"}, {"quantizer", weight.quantizer}};
   add_statistics(row, network.parameters.values(name + ".weight"));
-  add_grids(row, weight.bits, weight.grids);
-  row["corrected"] = !weight.corrections.empty();
+  if (weight.centroids.empty()) {
+    add_grids(row, weight.bits, weight.grids);
+  } else {
+    row["bits"] = mean_of(weight.bits);
+    row["granularity"] = weight.bits.size() == 1 ? "tensor" : "channel";
+  }
+  row["corrected"] = !weight.corrections.empty() || !weight.rescales.empty();
   return row;
 }
 
@@ -164,12 +169,17 @@ void add_channels(json& row, const std::vector<int>& bits,
 LayerInspection inspect_weight(const QuantizedNetwork& network, const WeightCodes& weight,
                                int bins) {
   LayerInspection out{row_of(network, weight), {}};
-  add_channels(out.row, weight.bits, weight.grids);
+  if (weight.centroids.empty()) {
+    add_channels(out.row, weight.bits, weight.grids);
+  } else {
+    out.row["channels"] = {{"bits", weight.bits}, {"centroids", weight.centroids}};
+  }
   json& channels = out.row["channels"];
   if (!weight.corrections.empty()) {
     channels["correction_scale"] = column(weight.corrections, &quant::ChannelCorrection::scale);
     channels["correction_shift"] = column(weight.corrections, &quant::ChannelCorrection::shift);
   }
+  if (!weight.rescales.empty()) channels["rescale"] = weight.rescales;
   const auto [low, high] = std::ranges::minmax(weight.codes);
   out.histogram = histogram_of(weight.codes, low, high, bins);
   return out;

@@ -175,15 +175,21 @@ class Writer {
     const std::string name = network_.graph.node(id).name + ".weight";
     const WeightCodes* weight = network_.weight_of(id);
     if (weight == nullptr) return tensor(name);
+    if (!weight->centroids.empty()) {
+      throw ConfigError(
+          fmt::format("layer '{}': codes of quantizer '{}' stand for a table of values, and ONNX's "
+                      "DequantizeLinear for a grid; use --format safetensors",
+                      network_.graph.node(id).name, weight->quantizer));
+    }
     const IntegerType type = type_of(weight->grids);
     std::vector<float> scales, offsets;
     std::vector<std::int32_t> zero_points;
     // Corrections are per channel, whatever the grids are.
-    const std::size_t rows = std::max(weight->grids.size(), weight->corrections.size());
+    const std::size_t rows =
+        std::max({weight->grids.size(), weight->corrections.size(), weight->rescales.size()});
     for (std::size_t c = 0; c < rows; ++c) {
       const PlacedGrid grid = placed(weight->grids[weight->grids.size() == 1 ? 0 : c], type);
-      const quant::ChannelCorrection correction =
-          weight->corrections.empty() ? quant::ChannelCorrection{} : weight->corrections[c];
+      const quant::ChannelCorrection correction = correction_of(*weight, c);
       scales.push_back(static_cast<float>(correction.scale * grid.scale));
       zero_points.push_back(grid.zero_point);
       offsets.push_back(static_cast<float>(correction.scale * grid.offset + correction.shift));

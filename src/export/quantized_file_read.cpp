@@ -116,6 +116,45 @@ class Reader {
     return out;
   }
 
+  std::vector<std::vector<float>> read_centroids(const std::string& prefix,
+                                                 std::size_t tables) const {
+    const auto counts = like<std::int32_t>(prefix + ".centroid_count", tables);
+    const auto all = values_of<float>(file_, prefix + ".centroids");
+    std::vector<std::vector<float>> out;
+    std::size_t next = 0;
+    for (const std::int32_t count : counts) {
+      if (count < 1 || static_cast<std::size_t>(count) > all.size() - next) {
+        refuse("tensor '{}.centroid_count' has {}, of {} centroids", prefix, count, all.size());
+      }
+      const auto first = all.begin() + static_cast<std::ptrdiff_t>(next);
+      out.emplace_back(first, first + count);
+      next += static_cast<std::size_t>(count);
+    }
+    if (next != all.size()) {
+      refuse("tensor '{}.centroids' has {} values, expected {}", prefix, all.size(), next);
+    }
+    return out;
+  }
+
+  // From 0 as stored to those of the grids; each has to be one that its grid or table has.
+  void place_codes(const std::string& prefix, WeightCodes& weight) const {
+    const std::size_t per_part = weight.codes.size() / weight.bits.size();
+    for (std::size_t i = 0; i < weight.codes.size(); ++i) {
+      const std::size_t part = i / per_part;
+      std::int32_t largest = 0;
+      if (weight.centroids.empty()) {
+        weight.codes[i] += weight.grids[part].qmin;
+        largest = weight.grids[part].qmax;
+      } else {
+        largest = static_cast<std::int32_t>(weight.centroids[part].size()) - 1;
+      }
+      if (weight.codes[i] > largest) {
+        refuse("code {} of '{}' is {}, above the largest of its grid, {}", i, prefix,
+               weight.codes[i], largest);
+      }
+    }
+  }
+
   WeightCodes read_weight(const QuantizedNetwork& network, const json& j) const {
     WeightCodes out;
     const std::string layer = j.at("layer");
@@ -125,25 +164,26 @@ class Reader {
     if (!network.parameters.contains(prefix)) refuse("layer '{}' has no weight", layer);
     out.quantizer = j.at("quantizer");
     out.bits = read_bits(prefix, node.output.channels);
-    out.grids = read_grids(prefix, out.bits.size());
+    if (file_.find(prefix + ".centroids") != nullptr) {
+      out.centroids = read_centroids(prefix, out.bits.size());
+    } else {
+      out.grids = read_grids(prefix, out.bits.size());
+    }
     const auto elements = static_cast<std::int64_t>(network.parameters.values(prefix).size());
     const PackedLayout layout{out.bits, elements / static_cast<std::int64_t>(out.bits.size())};
     const auto packed = values_of<std::uint8_t>(file_, prefix + ".packed");
     out.codes = unpack(std::as_bytes(std::span(packed)), layout,
                        fmt::format("{}: tensor '{}.packed'", file_.path().string(), prefix));
-    for (std::size_t i = 0; i < out.codes.size(); ++i) {
-      const AffineGrid& grid = out.grids[i / static_cast<std::size_t>(layout.per_channel)];
-      out.codes[i] += grid.qmin;
-      if (out.codes[i] > grid.qmax) {
-        refuse("code {} of '{}' is {}, above the largest of its grid, {}", i, prefix, out.codes[i],
-               grid.qmax);
-      }
-    }
+    place_codes(prefix, out);
     if (file_.find(prefix + ".correction_scale") != nullptr) {
       const auto channels = static_cast<std::size_t>(node.output.channels);
       const auto scale = like<double>(prefix + ".correction_scale", channels);
       const auto shift = like<double>(prefix + ".correction_shift", channels);
       for (std::size_t c = 0; c < channels; ++c) out.corrections.push_back({scale[c], shift[c]});
+    }
+    if (file_.find(prefix + ".rescale") != nullptr) {
+      out.rescales =
+          like<double>(prefix + ".rescale", static_cast<std::size_t>(node.output.channels));
     }
     if (const auto it = j.find("normalized"); it != j.end()) {
       out.normalized = kernels::WeightQuantizer{

@@ -32,6 +32,18 @@ void add_grids(TensorBag& bag, const std::string& prefix, const std::vector<Affi
   bag.add(prefix + ".qmax", column<std::int32_t>(grids, &AffineGrid::qmax));
 }
 
+void add_centroids(TensorBag& bag, const std::string& prefix,
+                   const std::vector<std::vector<float>>& centroids) {
+  std::vector<std::int32_t> counts;
+  std::vector<float> all;
+  for (const std::vector<float>& table : centroids) {
+    counts.push_back(static_cast<std::int32_t>(table.size()));
+    all.insert(all.end(), table.begin(), table.end());
+  }
+  bag.add(prefix + ".centroid_count", counts);
+  bag.add(prefix + ".centroids", all);
+}
+
 void add_scaled_integers(TensorBag& bag, const std::string& prefix,
                          const std::vector<ScaledInteger>& values) {
   bag.add(prefix + "_mantissa", column<std::int32_t>(values, &ScaledInteger::mantissa));
@@ -39,7 +51,7 @@ void add_scaled_integers(TensorBag& bag, const std::string& prefix,
 }
 
 PackedLayout layout_of(const WeightCodes& weight) {
-  return {weight.bits, static_cast<std::int64_t>(weight.codes.size() / weight.grids.size())};
+  return {weight.bits, static_cast<std::int64_t>(weight.codes.size() / weight.bits.size())};
 }
 
 json add_weight(TensorBag& bag, const QuantizedNetwork& network, const WeightCodes& weight) {
@@ -47,7 +59,7 @@ json add_weight(TensorBag& bag, const QuantizedNetwork& network, const WeightCod
   const std::string prefix = node.name + ".weight";
   const PackedLayout layout = layout_of(weight);
   std::vector<std::int32_t> from_zero = weight.codes;
-  for (std::size_t i = 0; i < from_zero.size(); ++i) {
+  for (std::size_t i = 0; i < from_zero.size() && !weight.grids.empty(); ++i) {
     from_zero[i] -= weight.grids[i / static_cast<std::size_t>(layout.per_channel)].qmin;
   }
   const std::vector<std::byte> packed = pack(from_zero, layout);
@@ -55,7 +67,12 @@ json add_weight(TensorBag& bag, const QuantizedNetwork& network, const WeightCod
                         {reinterpret_cast<const std::uint8_t*>(packed.data()), packed.size()},
                         {static_cast<std::int64_t>(packed.size())});
   add_bits(bag, prefix, weight.bits);
-  add_grids(bag, prefix, weight.grids);
+  if (weight.centroids.empty()) {
+    add_grids(bag, prefix, weight.grids);
+  } else {
+    add_centroids(bag, prefix, weight.centroids);
+  }
+  if (!weight.rescales.empty()) bag.add(prefix + ".rescale", weight.rescales);
   if (!weight.corrections.empty()) {
     bag.add(prefix + ".correction_scale",
             column<double>(weight.corrections, &quant::ChannelCorrection::scale));

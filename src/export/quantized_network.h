@@ -26,9 +26,13 @@ struct WeightCodes {
   // One for the whole weight, or one per output channel.
   std::vector<int> bits;
   std::vector<kernels::AffineGrid> grids;
+  // Of `kmeans` in place of grids: what each code, from 0 on, stands for.
+  std::vector<std::vector<float>> centroids = {};
   std::vector<std::int32_t> codes;  // [elements of the weight], row-major
   // What document 004 does to a channel after quantization; empty, or one per output channel.
   std::vector<quant::ChannelCorrection> corrections;
+  // Factors that follow, of layers whose norms were re-estimated; empty, or one per output channel.
+  std::vector<double> rescales = {};
   // Weights normalised by tanh (document 002): a code stands for code / steps, which the grid's
   // scale · code only nearly is. `mean_abs` at 1 bit.
   std::optional<kernels::WeightQuantizer> normalized;
@@ -87,8 +91,11 @@ struct QuantizedNetwork {
   bool is_trained() const;
 };
 
-// [elements]: what the codes stand for, corrections included; bit for bit what the trial computed
-// with. `channels`: output channels of the layer.
+// Corrections and rescales of an output channel as one, but for their roundings.
+quant::ChannelCorrection correction_of(const WeightCodes& weight, std::size_t channel);
+
+// [elements]: what the codes stand for, corrections and rescales included; bit for bit what the
+// trial computed with. `channels`: output channels of the layer.
 std::vector<float> decode(const WeightCodes& weight, std::int64_t channels);
 
 // A grid without codes (scale 0: a constant tensor, left as it is) gets the one code that stands

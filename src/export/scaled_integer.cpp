@@ -31,13 +31,13 @@ std::vector<IntegerCorrection> integer_corrections(const WeightCodes& weight,
                                                    std::int64_t channels) {
   const bool anchored = std::ranges::any_of(
       weight.grids, [](const kernels::AffineGrid& grid) { return grid.origin != 0.0F; });
-  if (weight.corrections.empty() && !anchored) return {};
+  const bool corrected = !weight.corrections.empty() || !weight.rescales.empty();
+  if (weight.grids.empty() || (!corrected && !anchored)) return {};
   std::vector<IntegerCorrection> out;
   for (std::int64_t c = 0; c < channels; ++c) {
     const auto i = static_cast<std::size_t>(c);
     const kernels::AffineGrid& grid = weight.grids[weight.grids.size() == 1 ? 0 : i];
-    const quant::ChannelCorrection correction =
-        weight.corrections.empty() ? quant::ChannelCorrection{} : weight.corrections[i];
+    const quant::ChannelCorrection correction = correction_of(weight, i);
     const double step = correction.scale * grid.scale;
     const double offset = correction.shift + correction.scale * grid.origin;
     out.push_back({static_cast<float>(step), scaled_integer(offset / step)});

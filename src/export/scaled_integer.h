@@ -29,7 +29,8 @@ struct IntegerCorrection {
   ScaledInteger offset;  // r
 };
 
-// One per output channel; empty where nothing is corrected and every grid starts at 0.
+// One per output channel; empty where nothing is corrected and every grid starts at 0, and where
+// codes stand for a table of values (k-means), which integers alone cannot multiply.
 std::vector<IntegerCorrection> integer_corrections(const WeightCodes& weight,
                                                    std::int64_t channels);
 

@@ -32,12 +32,11 @@ bool same_bits(std::span<const float> a, std::span<const float> b) {
 
 // The values before their corrections, which put them off their grid: near enough to find the
 // codes, however these came about (rounded, learned, drawn).
-std::vector<float> uncorrected(const std::vector<quant::ChannelCorrection>& corrections,
-                               std::vector<float> values, std::int64_t channels) {
-  if (corrections.empty()) return values;
+std::vector<float> uncorrected(const WeightCodes& weight, std::vector<float> values,
+                               std::int64_t channels) {
   const std::size_t per_channel = values.size() / static_cast<std::size_t>(channels);
   for (std::size_t i = 0; i < values.size(); ++i) {
-    const quant::ChannelCorrection& correction = corrections[i / per_channel];
+    const auto correction = exporting::correction_of(weight, i / per_channel);
     values[i] = static_cast<float>((values[i] - correction.shift) / correction.scale);
   }
   return values;
@@ -51,6 +50,8 @@ WeightCodes weight_codes(const Prepared& prepared, std::size_t position) {
   out.node = site.node;
   out.quantizer = site.quantizer;
   out.corrections = quantizer.corrections;
+  out.rescales = quantizer.rescales;
+  out.centroids = quantizer.centroids;
   for (std::size_t i = 0; i < quantizer.grids.size(); ++i) {
     // Of an empty range, which the quantizer leaves as it is: its one value needs no bits.
     if (quantizer.grids[i].scale != 0.0F) continue;
@@ -59,18 +60,18 @@ WeightCodes weight_codes(const Prepared& prepared, std::size_t position) {
   }
   out.bits = quantizer.bits;
   out.grids = quantizer.grids;
-  if (!out.grids.empty()) {
+  if (!out.grids.empty() || !out.centroids.empty()) {
     const std::int64_t channels = node.output.channels;
     const std::vector<float> values =
-        uncorrected(out.corrections, prepared.weights[position]->values, channels);
+        uncorrected(out, prepared.weights[position]->values, channels);
     out.codes.resize(values.size());
     quantizer.codes(values.data(), out.codes.data(),
                     {1, channels, static_cast<std::int64_t>(values.size()) / channels});
     if (same_bits(exporting::decode(out, channels), prepared.weights[position]->values)) return out;
   }
   throw ConfigError(
-      fmt::format("layer '{}': quantizer '{}' puts its weights on no grid of codes, which an "
-                  "export needs",
+      fmt::format("layer '{}': its weights are not what codes of quantizer '{}' stand for, which "
+                  "an export needs",
                   node.name, site.quantizer));
 }
 

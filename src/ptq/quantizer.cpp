@@ -150,7 +150,8 @@ quant::Grids activation_grids(const QuantizerSite& site, const TensorStatistics&
 bool operator==(const Quantizer& a, const Quantizer& b) {
   return a.bits == b.bits && same_bits(a.ranges, b.ranges) && same_bits(a.grids, b.grids) &&
          a.rounding == b.rounding && a.centroids == b.centroids && same_draws(a.random, b.random) &&
-         same_bits(a.corrections, b.corrections) && same_bits(a.positive_shifts, b.positive_shifts);
+         same_bits(a.corrections, b.corrections) && same_bits(a.rescales, b.rescales) &&
+         same_bits(a.positive_shifts, b.positive_shifts);
 }
 
 void Quantizer::apply(float* x, const ChannelLayout& layout) const {

@@ -25,6 +25,9 @@ struct Quantizer : quant::Grids {
   // Of a weight, one per output channel; empty: none. They lie off the grid: apply() and codes()
   // leave them out.
   std::vector<quant::ChannelCorrection> corrections;
+  // Of a weight whose layer was re-estimated (ptq/refinement.h), one per output channel; empty:
+  // none. After the corrections, and as these off the grid.
+  std::vector<double> rescales;
   // Of an output, one per channel; empty: none. What is added to its positive quantized values.
   std::vector<double> positive_shifts;
 

@@ -301,18 +301,18 @@ class Refiner {
                       graph_.node(node).name));
     }
     changed.bias.assign(bias.begin(), bias.end());
-    const std::size_t row = changed.values.size() / wanted.size();
+    std::vector<double> factors;
     for (std::size_t c = 0; c < wanted.size(); ++c) {
       const bool constant = found[c].deviation <= 0 || wanted[c].deviation <= 0;
       const double factor = constant ? 1 : wanted[c].deviation / found[c].deviation;
       const double shift = wanted[c].mean - factor * found[c].mean;
       changed.bias[c] = static_cast<float>(factor * changed.bias[c] + shift);
-      for (float& w : std::span(changed.values).subspan(c * row, row)) {
-        w = static_cast<float>(w * factor);
-      }
+      factors.push_back(factor);
       at::Tensor plane = value.select(1, static_cast<std::int64_t>(c));
       plane.mul_(factor).add_(shift);
     }
+    quant::rescale(factors, changed.values);
+    changed.quantizer.rescales = std::move(factors);
     std::ranges::copy(changed.values, weight_of(node).begin());
     std::ranges::copy(changed.bias, bias.begin());
     replace(index, std::move(changed));

@@ -64,6 +64,15 @@ void apply_corrections(std::span<const ChannelCorrection> corrections, std::span
   }
 }
 
+void rescale(std::span<const double> factors, std::span<float> quantized) {
+  const std::size_t size = quantized.size() / factors.size();
+  for (std::size_t c = 0; c < factors.size(); ++c) {
+    for (float& w : quantized.subspan(c * size, size)) {
+      w = static_cast<float>(factors[c] * static_cast<double>(w));
+    }
+  }
+}
+
 void add_sums(std::span<const float> values, std::span<const float> quantized, bool half_range,
               ActivationSums& sums) {
   BITSWEEP_CHECK(values.size() == quantized.size(), "{} and {} values", values.size(),

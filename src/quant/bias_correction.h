@@ -33,6 +33,9 @@ std::vector<ChannelCorrection> weight_corrections(std::string_view rule,
 // quantized[c, …] = scale_c · quantized[c, …] + shift_c, in float64, rounded once.
 void apply_corrections(std::span<const ChannelCorrection> corrections, std::span<float> quantized);
 
+// quantized[c, …] = factor_c · quantized[c, …], in float64, rounded once.
+void rescale(std::span<const double> factors, std::span<float> quantized);
+
 // Sums over what an activation quantizer saw of one channel.
 struct ActivationSums {
   double value = 0;           // Σ y, ReLU(y) where the quantizer performs it

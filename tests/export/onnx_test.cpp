@@ -6,10 +6,14 @@
 
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_exception.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+#include <cstring>
 #include <filesystem>
 #include <map>
 #include <set>
 
+#include "core/error.h"
 #include "core/file.h"
 #include "small_network.h"
 
@@ -35,6 +39,35 @@ std::map<std::string, onnx::TensorProto> initializers(const onnx::ModelProto& mo
 int count(const onnx::ModelProto& model, const std::string& op) {
   return static_cast<int>(std::ranges::count_if(
       model.graph().node(), [&](const onnx::NodeProto& node) { return node.op_type() == op; }));
+}
+
+TEST_CASE("ONNX has no form for tables of centroids, and the sentence names the layer") {
+  QuantizedNetwork network = small_network();
+  WeightCodes& fc = network.weights[1];
+  fc.quantizer = "kmeans";
+  fc.grids.clear();
+  fc.centroids = {{-1, 0, 1}};
+  CHECK_THROWS_MATCHES(
+      written(network), ConfigError,
+      Catch::Matchers::MessageMatches(Catch::Matchers::StartsWith("layer 'fc'") &&
+                                      Catch::Matchers::ContainsSubstring("--format safetensors")));
+}
+
+TEST_CASE("factors of re-estimated layers are part of ONNX's scales") {
+  QuantizedNetwork network = small_network();
+  const auto scale = [&] {
+    return initializers(written(network)).at("conv1.weight.scale").raw_data();
+  };
+  const std::string before = scale();
+  network.weights[0].rescales = {2, 2, 2, 2};
+  const std::string after = scale();
+  REQUIRE(before.size() == after.size());
+  for (std::size_t i = 0; i + 4 <= before.size(); i += 4) {
+    float one = 0, two = 0;
+    std::memcpy(&one, before.data() + i, 4);
+    std::memcpy(&two, after.data() + i, 4);
+    CHECK(two == 2 * one);
+  }
 }
 
 TEST_CASE("an ONNX export reads only values that it has, each written once") {

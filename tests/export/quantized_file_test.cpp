@@ -109,6 +109,69 @@ TEST_CASE("clamps and weights normalised by tanh come back") {
   CHECK(back.outputs[1].clamp->alpha == 5.75F);
 }
 
+// conv1 re-estimated, fc on tables of different lengths.
+QuantizedNetwork clustered_network() {
+  QuantizedNetwork network = small_network();
+  network.weights[0].rescales = {1, 1.5, 0.75, 2};
+  WeightCodes& fc = network.weights[1];
+  fc.quantizer = "kmeans";
+  fc.grids.clear();
+  fc.bits.assign(5, 2);
+  fc.centroids = {{-1, 0.5F, 2, 3}, {0.25F}, {-2, 2}, {-0.1F, 0, 0.1F, 0.3F}, {1, 2, 3, 5}};
+  fc.corrections.assign(5, {1, 0.125});
+  for (std::size_t i = 0; i < fc.codes.size(); ++i) {
+    fc.codes[i] = static_cast<std::int32_t>(i % fc.centroids[i / 11].size());
+  }
+  for (const WeightCodes& weight : network.weights) {
+    const graph::Node& node = network.graph.node(weight.node);
+    std::ranges::copy(decode(weight, node.output.channels),
+                      network.parameters.values(node.name + ".weight").begin());
+  }
+  return network;
+}
+
+TEST_CASE("weights on centroids, and rescaled ones, come back and take what the report says") {
+  const QuantizedNetwork network = clustered_network();
+  const auto file = SafetensorsFile::parse(written(network), "net.safetensors");
+  const QuantizedNetwork back = read_quantized(file);
+  CHECK(back.weights[0].rescales == network.weights[0].rescales);
+  CHECK(back.weights[1].centroids == network.weights[1].centroids);
+  CHECK(back.weights[1].codes == network.weights[1].codes);
+  CHECK(std::ranges::equal(back.parameters.flat(), network.parameters.flat()));
+  const std::span<const float> fc = network.parameters.values("fc.weight");
+  CHECK(fc[1] == 0.625F);    // centroid 0.5, shifted
+  CHECK(fc[22] == -1.875F);  // the third table
+  const std::vector<LayerSize> sizes = layer_sizes(network);
+  CHECK(sizes[2].packed_bytes == (55 * 2 + 7) / 8);
+  CHECK(sizes[2].bits == 2);
+  for (const LayerSize& size : {sizes[0], sizes[2]}) {
+    CAPTURE(size.layer);
+    std::int64_t beside = 0;
+    for (const TensorInfo& tensor : file.tensors()) {
+      if (!tensor.name.starts_with(size.layer + ".weight.") || tensor.name.ends_with(".packed")) {
+        continue;
+      }
+      beside += static_cast<std::int64_t>(tensor.end - tensor.begin);
+    }
+    CHECK(beside == size.grid_bytes);
+  }
+}
+
+TEST_CASE("a code beyond its table of centroids is refused with its place") {
+  QuantizedNetwork network = clustered_network();
+  network.weights[1].codes[12] = 1;  // its table has one value
+  CHECK_THROWS_MATCHES(parsed(written(network)), DataError,
+                       Catch::Matchers::MessageMatches(Catch::Matchers::ContainsSubstring(
+                           "code 12 of 'fc.weight' is 1, above the largest of its grid, 0")));
+}
+
+TEST_CASE("a correction and a rescale are one factor and one shift") {
+  const QuantizedNetwork network = clustered_network();
+  const quant::ChannelCorrection one = correction_of(network.weights[0], 1);
+  CHECK(one.scale == 1.5 * 1.25);
+  CHECK(one.shift == 1.5 * 0.01);
+}
+
 TEST_CASE("the same network gives the same bytes") {
   CHECK(written(small_network()) == written(small_network()));
 }
