@@ -66,6 +66,7 @@ PlanRecords records_of(const sweep::LoadedPlan& loaded) {
   out.sweep.plan = sweep::plan_to_json(loaded.plan);
   out.sweep.plan["source"] = source_of(loaded.sweep.path);
   out.sweep.plan["tables"] = tables_of(loaded.sweep);
+  out.sweep.plan["notes"] = loaded.sweep.notes;
   for (const sweep::Claim& claim : loaded.sweep.claims) {
     if (!claim.value) {
       out.sweep.plan["lints"].push_back(

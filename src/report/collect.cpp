@@ -21,6 +21,7 @@ void read_plan(const nlohmann::json& plan, ReportInput& out) {
                             strings_of(table, "rows"), strings_of(table, "columns"),
                             table.value("metric", "top1")});
     }
+    out.notes = strings_of(plan, "notes");
     for (const auto& point : plan.value("skipped", nlohmann::json::array())) {
       out.skipped.push_back({point.at("name"), point.at("reason")});
     }

@@ -103,6 +103,7 @@ void add_header(Document& document, const ReportInput& input, const std::vector<
   add_fingerprint(list, "Data, decoded test and training records",
                   {"data.name", "data.test_sha256", "data.train_sha256"}, provenance);
   document.blocks.emplace_back(std::move(list));
+  for (const std::string& note : input.notes) document.blocks.emplace_back(Paragraph{note});
 }
 
 void add_claims(Document& document, const std::vector<Judgement>& judgements) {

@@ -45,6 +45,7 @@ struct ReportInput {
   std::vector<TableLayout> tables;
   std::vector<SkippedPoint> skipped;
   std::vector<std::string> lints;
+  std::vector<std::string> notes;  // the sweep's own
 };
 
 }  // namespace bitsweep::report

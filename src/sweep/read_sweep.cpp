@@ -128,11 +128,16 @@ void refuse_search(const config::Entry& root) {
   }
 }
 
+const std::vector<std::string>& sweep_keys() {
+  static const std::vector<std::string> keys = {"axis",  "base",  "budget", "exclude", "include",
+                                                "layer", "name",  "notes",  "paper",   "schema",
+                                                "seeds", "stage", "table",  "trial"};
+  return keys;
+}
+
 // Refuses whatever is no part of a sweep file, trial keys outside [trial] among it.
 void check_sweep_keys(const config::Document& document) {
-  static const std::vector<std::string> known = {"axis",  "base",  "budget", "exclude", "include",
-                                                 "layer", "name",  "paper",  "schema",  "seeds",
-                                                 "stage", "table", "trial"};
+  const std::vector<std::string>& known = sweep_keys();
   for (const config::EntryItem& item : *document.root.table()) {
     if (std::find(known.begin(), known.end(), item.key) != known.end()) continue;
     const bool is_trial_key =
@@ -180,6 +185,7 @@ SweepFile load_sweep(const std::filesystem::path& path) {
   } else {
     check_sweep_keys(document);
     sweep.trial = read_trial(document);
+    sweep.notes = TableReader(root, "a sweep file", sweep_keys()).texts("notes");
   }
   sweep.axes = read_axes(root);
   const std::vector<std::string> names = condition_names(sweep.axes);

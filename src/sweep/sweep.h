@@ -106,6 +106,7 @@ struct SweepFile {
   std::vector<Stage> stages;
   std::vector<Claim> claims;
   std::vector<TableLayout> tables;
+  std::vector<std::string> notes;  // for the reader of its report
 };
 
 // Throws ConfigError with file, line and column for whatever the file cannot mean, DataError where

@@ -20,6 +20,7 @@ store::SweepRecord planned_sweep() {
   sweep.plan = {{"schema_version", 1},
                 {"source", "sweeps/demo.toml"},
                 {"tables", {{{"title", "By method"}, {"rows", {"method"}}, {"metric", "top1"}}}},
+                {"notes", {"a short schedule"}},
                 {"skipped", {{{"name", "demo/bits=9"}, {"reason", "diverges"}}}},
                 {"lints", {{{"rule", "one_seed"}, {"message", "one seed"}}}}};
   return sweep;
@@ -50,6 +51,7 @@ TEST_CASE("collect_by_name gathers trials in plan order with what the database k
   REQUIRE(input.skipped.size() == 1);
   CHECK(input.skipped[0].reason == "diverges");
   CHECK(input.lints == std::vector<std::string>{"one seed"});
+  CHECK(input.notes == std::vector<std::string>{"a short schedule"});
 }
 
 TEST_CASE("a trial of two sweeps is reported under the name that it has in the one asked for") {

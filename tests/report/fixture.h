@@ -105,6 +105,7 @@ inline ReportInput demo_input() {
   input.runs.push_back(std::move(fp32));
   input.tables.push_back({"Bits and granularity", "", {"bits"}, {"granularity"}, "top1"});
   input.skipped.push_back({"bits=W2A2", "diverges"});
+  input.notes.emplace_back("The images of this sweep are made up.");
   input.lints.emplace_back("one seed: a binomial interval covers the images, not the training");
   return input;
 }

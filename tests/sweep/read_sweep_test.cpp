@@ -33,6 +33,15 @@ quant.weight.bits = 4
   CHECK(sweep.trial.get("quant.activation.bits") == config::Value(8));
 }
 
+TEST_CASE("notes are one text or several, for the report") {
+  const Files files;
+  CHECK(files.load("notes = \"short\"\n[trial]\n").notes == std::vector<std::string>{"short"});
+  CHECK(files.load("notes = [\"a\", \"b\"]\n[trial]\n").notes ==
+        std::vector<std::string>{"a", "b"});
+  CHECK(files.load("[trial]\n").notes.empty());
+  CHECK_THAT(error_of(files, "notes = 7\n[trial]\n"), ContainsSubstring("notes"));
+}
+
 TEST_CASE("layer rules of the sweep come before those of its base") {
   const Files files;
   files.write("base.toml", "[[layer]]\nmatch = \"fc\"\nweight.bits = 8\n");
