@@ -1,4 +1,5 @@
-// `bitsweep export`: a finished trial's network as a file, packed or for other programs.
+// `bitsweep export`: a finished trial's network as a file, packed or for other programs; or a layer
+// of it as hardware.
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -6,9 +7,11 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "cli/command.h"
 #include "cli/export_formats.h"
+#include "cli/hardware.h"
 #include "cli/known_task.h"
 #include "cli/known_trial.h"
 #include "cli/locations.h"
@@ -32,6 +35,9 @@ struct Options {
   std::string database = kDefaultDatabase;
   std::string device;   // "": as before
   std::string weights;  // "": found by digest
+  std::string layer;    // of --format verilog
+  std::optional<std::int64_t> image;
+  bool simulate = false;
   bool json = false;
 };
 
@@ -168,41 +174,88 @@ void print(const json& report) {
              format_bytes(report.at("float_bytes").get<std::uint64_t>()));
 }
 
+json report(const Simulation& simulation) {
+  json out = {{"expected", simulation.expected}, {"simulated", simulation.simulated},
+              {"equal", simulation.equal},       {"clocks", simulation.clocks},
+              {"seconds", simulation.seconds},   {"is_equal", simulation.is_equal()}};
+  if (simulation.first_difference) out["first_difference"] = *simulation.first_difference;
+  return out;
+}
+
+void print_layer(const json& report) {
+  fmt::print("{}: layer {} on test image {}\n", report.at("name").get<std::string>(),
+             report.at("layer").get<std::string>(), report.at("image").get<std::int64_t>());
+  for (const auto& file : report.at("files")) fmt::print("wrote {}\n", file.get<std::string>());
+  const auto simulation = report.find("simulation");
+  if (simulation == report.end()) return;
+  const auto count = [&](const char* name) { return simulation->at(name).get<std::int64_t>(); };
+  fmt::print("simulated {} clocks: {} of {} outputs equal to the integer executor's ({})\n",
+             format_count(count("clocks")), count("equal"), count("expected"),
+             format_duration(simulation->at("seconds").get<double>()));
+  if (simulation->contains("first_difference")) {
+    fmt::print("the first difference is at output {}, of {} simulated ones\n",
+               count("first_difference"), count("simulated"));
+  }
+}
+
 void check_kind(const ExportFormat& format, const KnownTrial& known) {
   const std::string kind = known.trial.config.value("kind", "");
-  if (!format.whole_numbers || kind == "train") return;
+  if (format.source == Source::network || kind == "train") return;
   throw ConfigError(fmt::format(
       "--format {}: whole numbers with fixed-point multipliers are made from trainings with "
       "quantizers (kind = \"train\"); trial {} is kind = \"{}\"",
       format.name, short_key(known.trial.key), kind));
 }
 
-Written write(const ExportFormat& format, const KnownTrial& known,
-              const exporting::QuantizedNetwork& network, const fs::path& path,
-              const Options& options) {
-  if (!format.whole_numbers) return format.write({network, nullptr, {}}, path);
-  const TemporaryFile file;
-  run::ask_worker(worker_program(), question("export_integers", known, options, file.path()));
-  const integer::Network integers = integer::load(exporting::SafetensorsFile::read(file.path()));
-  return format.write({network, &integers, file.path()}, path);
+void check_layer_options(const ExportFormat& format, const Options& options) {
+  if (format.source == Source::layer) return;
+  const char* given = !options.layer.empty() ? "--layer" : options.image ? "--image" : "--simulate";
+  if (options.layer.empty() && !options.image && !options.simulate) return;
+  throw ConfigError(
+      fmt::format("{} belongs to --format verilog, not to --format {}", given, format.name));
 }
 
 ExitCode run(const Options& options) {
   const ExportFormat& format = export_format(options.format);
+  check_layer_options(format, options);
+  if (options.simulate) require_simulator();
   const KnownTrial known = find_known_trial(options.id, options.database);
   check_kind(format, known);
+  // Whole numbers first: what they refuse is told before the test images are run.
+  const TemporaryFile packed;
+  std::optional<integer::Network> integers;
+  if (format.source != Source::network) {
+    run::ask_worker(worker_program(), question("export_integers", known, options, packed.path()));
+    integers = integer::load(exporting::SafetensorsFile::read(packed.path()));
+  }
+  const std::int64_t image = options.image.value_or(0);
+  std::optional<integer::Hardware> hardware;
+  if (format.source == Source::layer) {
+    hardware = layer_hardware(*integers, known.trial.config, options.layer, image);
+  }
   const exporting::QuantizedNetwork network = make_network(known, options);
   const fs::path path = options.output.empty()
                             ? "bitsweep-" + short_key(known.trial.key) + format.suffix
                             : options.output;
-  const Written written = write(format, known, network, path, options);
-  const json out = report(network, written);
+  const Written written = format.write(
+      {network, integers ? &*integers : nullptr, packed.path(), hardware ? &*hardware : nullptr},
+      path);
+  json out = report(network, written);
+  if (hardware) out.update({{"layer", options.layer}, {"image", image}});
+  bool equal = true;
+  if (options.simulate) {
+    const Simulation simulation = simulate(*hardware, path);
+    equal = simulation.is_equal();
+    out["simulation"] = report(simulation);
+  }
   if (options.json) {
     fmt::print("{}\n", out.dump(2));
+  } else if (hardware) {
+    print_layer(out);
   } else {
     print(out);
   }
-  return ExitCode::kOk;
+  return equal ? ExitCode::kOk : ExitCode::kTrialFailed;
 }
 
 }  // namespace
@@ -221,6 +274,14 @@ void register_export(Registry<Command>& registry) {
          app.add_option("--device", options->device, "Device (default: the one it ran on)");
          app.add_option("--weights", options->weights,
                         "Weight file, where it is not found by its SHA-256");
+         app.add_option("--layer", options->layer,
+                        "Of --format verilog: a convolution, linear layer or the classifier");
+         app.add_option("--image", options->image,
+                        "Of --format verilog: test image whose codes the layer reads (default: 0)")
+             ->check(CLI::NonNegativeNumber);
+         app.add_flag("--simulate", options->simulate,
+                      "Of --format verilog: run it in Icarus Verilog and compare every output with "
+                      "the integer executor; exits 1 where one differs");
          app.add_flag("--json", options->json, "JSON");
          app.footer(
              "Makes the trial's network again, runs it on the trial's test images, and writes\n"
@@ -229,6 +290,7 @@ void register_export(Registry<Command>& registry) {
              "  bitsweep export 3f9a12 -o resnet20-4bit.safetensors\n"
              "  bitsweep export 3f9a12 --format onnx -o resnet20-4bit.onnx\n"
              "  bitsweep export 3f9a12 --format c -o resnet20.h\n"
+             "  bitsweep export 3f9a12 --format verilog --layer conv1 --simulate\n"
              "  bitsweep export 'quickstart/method=all' --json");
          return std::function<ExitCode()>([options] { return run(*options); });
        }});

@@ -59,27 +59,40 @@ Written memory_images(const Exported& exported, const fs::path& folder) {
   return out;
 }
 
+Written verilog(const Exported& exported, const fs::path& folder) {
+  Written out{"verilog", {}, 0};
+  for (const auto& [name, content] : exported.hardware->files) {
+    write_file_atomic(folder / name, content);
+    out.files.push_back((folder / name).string());
+    out.bytes += content.size();
+  }
+  return out;
+}
+
 const std::array kFormats = {
-    ExportFormat{"safetensors", "packed codes, grids, graph", ".safetensors", false,
+    ExportFormat{"safetensors", "packed codes, grids, graph", ".safetensors", Source::network,
                  [](const Exported& exported, const fs::path& path) {
                    exporting::write_quantized(path, exported.network);
                    return one_file("safetensors", path);
                  }},
-    ExportFormat{"onnx", "QuantizeLinear and DequantizeLinear", ".onnx", false,
+    ExportFormat{"onnx", "QuantizeLinear and DequantizeLinear", ".onnx", Source::network,
                  [](const Exported& exported, const fs::path& path) {
                    exporting::write_onnx(path, exported.network);
                    return one_file("onnx", path);
                  }},
-    ExportFormat{"fake", "quantized weights as float32 safetensors", ".fake.safetensors", false,
+    ExportFormat{"fake", "quantized weights as float32 safetensors", ".fake.safetensors",
+                 Source::network,
                  [](const Exported& exported, const fs::path& path) {
                    exporting::write_fake_quantized(path, exported.network);
                    return one_file("fake", path);
                  }},
-    ExportFormat{"integer", "a trained network in whole numbers", ".integers.safetensors", true,
-                 integer_file},
-    ExportFormat{"c", "the same as a C header", ".h", true, c_file},
-    ExportFormat{"readmemh", "the same as memory images, a folder", ".readmemh", true,
+    ExportFormat{"integer", "a trained network in whole numbers", ".integers.safetensors",
+                 Source::integers, integer_file},
+    ExportFormat{"c", "the same as a C header", ".h", Source::integers, c_file},
+    ExportFormat{"readmemh", "the same as memory images, a folder", ".readmemh", Source::integers,
                  memory_images},
+    ExportFormat{"verilog", "one layer of it as hardware with a testbench, a folder", ".verilog",
+                 Source::layer, verilog},
 };
 
 }  // namespace

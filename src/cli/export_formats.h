@@ -8,6 +8,7 @@
 
 #include "export/quantized_network.h"
 #include "integer/network.h"
+#include "integer/verilog.h"
 
 namespace bitsweep::cli {
 
@@ -17,18 +18,26 @@ struct Written {
   std::uint64_t bytes = 0;  // of all files
 };
 
-// What is written. integers: of a trained network, where the format asks for them; else nullptr.
+// What a format is made from.
+enum class Source {
+  network,   // the quantized network, of any trial
+  integers,  // whole numbers, of a training
+  layer,     // one layer of them, as hardware
+};
+
+// integers: unless Source::network; hardware: of Source::layer; else nullptr.
 struct Exported {
   const exporting::QuantizedNetwork& network;
   const integer::Network* integers = nullptr;
   std::filesystem::path packed_integers;  // the file that they came in
+  const integer::Hardware* hardware = nullptr;
 };
 
 struct ExportFormat {
   std::string name;
   std::string summary;
   std::string suffix;  // of the default file or folder
-  bool whole_numbers;  // needs Exported::integers
+  Source source;
   Written (*write)(const Exported& exported, const std::filesystem::path& path);
 };
 

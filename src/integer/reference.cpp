@@ -117,13 +117,9 @@ class Executor {
   void run(const Classifier& s) {
     const double scale = network_.tensor(s.input).scale * s.weights.scale;
     trace_.logits.clear();
-    for (std::int64_t k = 0; k < s.out_features; ++k) {
-      std::int64_t sum = 0;
-      for (std::int64_t i = 0; i < s.in_features; ++i) {
-        sum += static_cast<std::int64_t>(s.weights.codes[at(k * s.in_features + i)]) *
-               codes(s.input)[at(i)];
-      }
-      trace_.logits.push_back(kernels::logit_of(sum, scale, s.bias[at(k)]));
+    const std::vector<std::int64_t> sums = accumulators_of(s, codes(s.input));
+    for (std::size_t k = 0; k < sums.size(); ++k) {
+      trace_.logits.push_back(kernels::logit_of(sums[k], scale, s.bias[k]));
     }
   }
 
@@ -173,6 +169,18 @@ std::vector<std::int32_t> run_layer(const Network& network, const Layer& layer,
         out[i] = kernels::requantized(sum, q);
         if (accumulators != nullptr) (*accumulators)[i] = accumulator;
       }
+    }
+  }
+  return out;
+}
+
+std::vector<std::int64_t> accumulators_of(const Classifier& classifier,
+                                          std::span<const std::int32_t> input) {
+  std::vector<std::int64_t> out(at(classifier.out_features), 0);
+  for (std::int64_t k = 0; k < classifier.out_features; ++k) {
+    for (std::int64_t i = 0; i < classifier.in_features; ++i) {
+      const std::int64_t weight = classifier.weights.codes[at(k * classifier.in_features + i)];
+      out[at(k)] += weight * input[at(i)];
     }
   }
   return out;

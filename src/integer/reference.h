@@ -33,6 +33,10 @@ std::vector<std::int32_t> run_layer(const Network& network, const Layer& layer,
                                     std::span<const std::int32_t> other = {},
                                     std::vector<std::int64_t>* accumulators = nullptr);
 
+// The classifier's exact sums of products by themselves, [out_features].
+std::vector<std::int64_t> accumulators_of(const Classifier& classifier,
+                                          std::span<const std::int32_t> input);
+
 // A maximum by itself.
 std::vector<std::int32_t> run_max_pool(const Network& network, const MaxPool& pool,
                                        std::span<const std::int32_t> input);

@@ -10,16 +10,19 @@
 #include <vector>
 
 #include "integer/network.h"
+#include "integer/reference.h"
 
 namespace bitsweep::integer {
 
 // What a testbench reads and writes, by file name. `NAME.v` (the module), `NAME_test.v` (the
-// testbench, module NAME_test), and the images `NAME.input.hex`, `.weight.hex`, and for a layer
-// that rescales `.multiplier.hex`, `.offset.hex`, and `.other.hex` where it adds a tensor.
+// testbench, module NAME_test), the images `NAME.input.hex`, `.weight.hex`, and for a layer that
+// rescales `.multiplier.hex`, `.offset.hex`, and `.other.hex` where it adds a tensor; and what the
+// reference executor gives, `NAME.expected.txt`. The testbench prints "COUNT clocks" at its end.
 struct Hardware {
   std::string module;                        // NAME: a Verilog identifier made of the step's name
   std::map<std::string, std::string> files;  // name → content
-  std::string output_file;  // that the testbench writes: one decimal number a line, row-major
+  std::string output_file;    // that the testbench writes: one decimal number a line, row-major
+  std::string expected_file;  // the same numbers from integer/reference.h
 };
 
 // Of a convolution or linear layer: output codes. input, other: codes, [channels, height, width].
@@ -29,5 +32,12 @@ Hardware hardware_of(const Network& network, const Layer& layer,
 // Of the classifier: its accumulators, [out_features]; the real bias stays in software.
 Hardware hardware_of(const Network& network, const Classifier& layer,
                      std::span<const std::int32_t> input);
+
+// The step of this name. Throws ConfigError with the names of those that have hardware for any
+// other name, and for "".
+const Step& hardware_step(const Network& network, const std::string& name);
+
+// Of hardware_step(), with the codes that it read in `trace`.
+Hardware hardware_of(const Network& network, const std::string& step, const Trace& trace);
 
 }  // namespace bitsweep::integer

@@ -4,6 +4,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
+#include <catch2/matchers/catch_matchers_exception.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -39,12 +41,19 @@ void run_in(const fs::path& where, const std::string& command) {
 
 void write_text(const fs::path& path, const std::string& text) { std::ofstream(path) << text; }
 
+std::string read_text(const fs::path& path) {
+  std::ifstream in(path);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
 Numbers simulated(const Hardware& hardware) {
   if (!has_program("iverilog")) SKIP("no iverilog");
   const fs::path where = folder(hardware.module);
   for (const auto& [name, text] : hardware.files) write_text(where / name, text);
   run_in(where, "iverilog -Wall -o simulation " + hardware.module + ".v " + hardware.module +
-                    "_test.v && vvp -n simulation > /dev/null");
+                    "_test.v 2> warnings && vvp -n simulation > printed");
+  CHECK(read_text(where / "warnings").empty());
+  CHECK(read_text(where / hardware.output_file) == hardware.files.at(hardware.expected_file));
   std::ifstream in(where / hardware.output_file);
   Numbers out;
   for (std::int64_t number = 0; in >> number;) out.push_back(number);
@@ -98,6 +107,19 @@ TEST_CASE("the Verilog of the classifier gives its accumulators") {
     expected.push_back(sum);
   }
   CHECK(simulated(hardware_of(network, fc, x)) == expected);
+}
+
+TEST_CASE("hardware is found by the name of a layer, and refused for what has none") {
+  const Network network = testing::small_example(1).build();
+  const Trace trace = run_reference(network, testing::drawn_image(network.input().shape, 1));
+  const Layer& conv = testing::layer_of(network, "conv1");
+  CHECK(hardware_of(network, "conv1", trace).files ==
+        hardware_of(network, conv, trace.codes[static_cast<std::size_t>(conv.input)]).files);
+  const std::string& classifier = network.classifier().name;
+  CHECK(hardware_of(network, classifier, trace).module == classifier);
+  CHECK_THROWS_WITH(hardware_step(network, "conv_1"),
+                    Catch::Matchers::ContainsSubstring("did you mean 'conv1'?"));
+  CHECK_THROWS_WITH(hardware_step(network, ""), Catch::Matchers::ContainsSubstring("conv1, "));
 }
 
 TEST_CASE("the C header gives the executor's logits and the codes of each layer") {
