@@ -1,5 +1,6 @@
 // `bitsweep inspect`: what an exported file, a checkpoint or a weight file holds.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -14,6 +15,8 @@
 #include "core/text.h"
 #include "export/inspection.h"
 #include "export/quantized_file.h"
+#include "integer/file.h"
+#include "integer/inspection.h"
 #include "run/ask.h"
 
 namespace bitsweep::cli {
@@ -37,6 +40,13 @@ constexpr std::size_t kDefaultWidth = 80;
 
 std::size_t width() { return output_width() == 0 ? kDefaultWidth : output_width(); }
 
+// Bounds of codes as "0 … 15" under `name`.
+void join_bounds(json& row, const std::string& name) {
+  const auto low = row.find(name + "_low"), high = row.find(name + "_high");
+  if (low == row.end() || high == row.end()) return;
+  row[name + "_codes"] = fmt::format("{} … {}", low->dump(), high->dump());
+}
+
 // Values that differ from channel to channel as "0.01 … 0.2"; a shape as "16x3x3x3".
 void shorten(json& row) {
   for (const char* name : {"scale", "zero_point", "qmin", "qmax"}) {
@@ -44,6 +54,14 @@ void shorten(json& row) {
     if (it == row.end() || !it->is_array()) continue;
     *it = fmt::format("{:.4g} … {:.4g}", it->at(0).get<double>(), it->at(1).get<double>());
   }
+  for (const char* name : {"multiplier", "offset", "other_multiplier"}) {
+    const auto it = row.find(name);
+    if (it == row.end() || !it->is_array()) continue;
+    const bool one = it->at(0) == it->at(1);
+    *it = one ? it->at(0).dump() : fmt::format("{} … {}", it->at(0).dump(), it->at(1).dump());
+  }
+  join_bounds(row, "input");
+  join_bounds(row, "output");
   if (const auto shape = row.find("shape"); shape != row.end()) {
     *shape = fmt::format("{}", fmt::join(shape->get<std::vector<std::int64_t>>(), "x"));
   }
@@ -69,23 +87,40 @@ std::vector<std::string> present(const std::vector<json>& rows,
   return out;
 }
 
+// Of exported networks, checkpoints and weight files.
+const std::vector<std::string> kColumns = {
+    "name",       "kind",     "dtype",      "shape", "quantizer", "half_range", "granularity",
+    "bits",       "elements", "min",        "max",   "mean",      "std",        "zeros",
+    "not_finite", "scale",    "zero_point", "qmin",  "qmax",      "corrected",  "alpha"};
+const std::vector<std::string> kShortColumns = {"name", "kind",     "dtype", "shape", "quantizer",
+                                                "bits", "elements", "min",   "max",   "mean",
+                                                "std",  "zeros",    "scale", "alpha"};
+// Of whole numbers.
+const std::vector<std::string> kIntegerColumns = {
+    "name",          "kind",        "shape",       "bits",   "elements",
+    "min",           "max",         "mean",        "std",    "zeros",
+    "scale",         "multiplier",  "multipliers", "offset", "other_multiplier",
+    "fraction_bits", "added_shift", "input_shift", "input",  "other",
+    "input_scale",   "input_low",   "input_high",  "output", "output_scale",
+    "output_low",    "output_high", "quantized",   "alpha"};
+const std::vector<std::string> kShortIntegerColumns = {
+    "name",        "kind",         "shape",        "bits",       "min",           "max",
+    "mean",        "zeros",        "scale",        "multiplier", "fraction_bits", "input_codes",
+    "input_scale", "output_codes", "output_scale", "alpha"};
+
 ExitCode show_all(const exporting::SafetensorsFile& file, const Options& options) {
-  const exporting::Inspection inspection = exporting::inspect(file);
+  const bool whole = integer::is_integer_file(file);
+  const exporting::Inspection inspection =
+      whole ? integer::inspect(file) : exporting::inspect(file);
   const Format format = format_from_name(options.format);
   std::vector<json> rows = inspection.rows;
   if (is_for_people(format)) {
     for (json& row : rows) shorten(row);
   }
   if (format == Format::table) print_about(inspection, options.file);
-  const auto columns =
-      is_for_people(format)
-          ? present(rows, {"name", "kind", "dtype", "shape", "quantizer", "bits", "elements", "min",
-                           "max", "mean", "std", "zeros", "scale", "alpha"})
-          : present(rows,
-                    {"name",        "kind",      "dtype",      "shape", "quantizer",  "half_range",
-                     "granularity", "bits",      "elements",   "min",   "max",        "mean",
-                     "std",         "zeros",     "not_finite", "scale", "zero_point", "qmin",
-                     "qmax",        "corrected", "alpha"});
+  const std::vector<std::string> columns =
+      is_for_people(format) ? present(rows, whole ? kShortIntegerColumns : kShortColumns)
+                            : present(rows, whole ? kIntegerColumns : kColumns);
   fmt::print("{}", render(make_table(rows, columns), format, width()));
   return ExitCode::kOk;
 }
@@ -101,7 +136,8 @@ void print_channels(const json& row) {
   if (!row.contains("channels")) return;
   const json& channels = row.at("channels");
   std::vector<json> rows;
-  const std::size_t count = channels.at("bits").size();
+  std::size_t count = 0;
+  for (const json& values : channels) count = std::max(count, values.size());
   for (std::size_t c = 0; c < count; ++c) {
     json line = {{"channel", count == 1 ? json("all") : json(c)}};
     for (const auto& [name, values] : channels.items()) {
@@ -111,13 +147,15 @@ void print_channels(const json& row) {
   }
   fmt::print("{}",
              render(make_table(rows, present(rows, {"channel", "bits", "scale", "zero", "origin",
-                                                    "qmin", "qmax", "factor", "shift",
-                                                    "rescale"})),
+                                                    "qmin", "qmax", "factor", "shift", "rescale",
+                                                    "multiplier", "offset", "other_multiplier"})),
                     Format::table, width()));
 }
 
 ExitCode show_layer(const exporting::SafetensorsFile& file, const Options& options) {
-  exporting::LayerInspection layer = exporting::inspect_layer(file, options.layer, options.bins);
+  exporting::LayerInspection layer =
+      integer::is_integer_file(file) ? integer::inspect_step(file, options.layer, options.bins)
+                                     : exporting::inspect_layer(file, options.layer, options.bins);
   const Format format = format_from_name(options.format);
   if (format == Format::json || format == Format::jsonl) {
     layer.row["histogram"] = exporting::to_json(layer.histogram);
@@ -158,6 +196,12 @@ ExitCode show_layer(const exporting::SafetensorsFile& file, const Options& optio
 
 // Every node's tensor for one image, quantized against float.
 ExitCode dump(const exporting::SafetensorsFile& file, const Options& options) {
+  if (integer::is_integer_file(file)) {
+    throw ConfigError(fmt::format(
+        "{}: --dump is of 'export --format safetensors'; of whole numbers, 'bitsweep verify' gives "
+        "the differences tensor by tensor",
+        options.file));
+  }
   const exporting::QuantizedNetwork network = exporting::read_quantized(file);
   const KnownTrial known = find_known_trial(network.key, options.database);
   const run::Task task = known_task(known, options.database, options.weights);

@@ -14,34 +14,6 @@ using nlohmann::json;
 
 constexpr std::int64_t kMostSingleCodes = 32;
 
-// min, max, mean, std and the number of zeros of the finite values.
-void add_statistics(json& row, std::span<const float> values) {
-  row["elements"] = values.size();
-  double sum = 0, squares = 0, min = INFINITY, max = -INFINITY;
-  std::int64_t zeros = 0, finite = 0;
-  for (const float value : values) {
-    if (value == 0.0F) ++zeros;
-    if (!std::isfinite(value)) continue;
-    ++finite;
-    sum += value;
-    min = std::min<double>(min, value);
-    max = std::max<double>(max, value);
-  }
-  row["zeros"] = zeros;
-  if (finite < static_cast<std::int64_t>(values.size())) {
-    row["not_finite"] = static_cast<std::int64_t>(values.size()) - finite;
-  }
-  if (finite == 0) return;
-  const double mean = sum / static_cast<double>(finite);
-  for (const float value : values) {
-    if (std::isfinite(value)) squares += (value - mean) * (value - mean);
-  }
-  row["min"] = min;
-  row["max"] = max;
-  row["mean"] = mean;
-  row["std"] = finite > 1 ? std::sqrt(squares / static_cast<double>(finite - 1)) : 0.0;
-}
-
 double mean_of(const std::vector<int>& bits) {
   double sum = 0;
   for (const int b : bits) sum += b;
@@ -192,6 +164,33 @@ LayerInspection inspect_weight(const QuantizedNetwork& network, const WeightCode
 }
 
 }  // namespace
+
+void add_statistics(json& row, std::span<const float> values) {
+  row["elements"] = values.size();
+  double sum = 0, squares = 0, min = INFINITY, max = -INFINITY;
+  std::int64_t zeros = 0, finite = 0;
+  for (const float value : values) {
+    if (value == 0.0F) ++zeros;
+    if (!std::isfinite(value)) continue;
+    ++finite;
+    sum += value;
+    min = std::min<double>(min, value);
+    max = std::max<double>(max, value);
+  }
+  row["zeros"] = zeros;
+  if (finite < static_cast<std::int64_t>(values.size())) {
+    row["not_finite"] = static_cast<std::int64_t>(values.size()) - finite;
+  }
+  if (finite == 0) return;
+  const double mean = sum / static_cast<double>(finite);
+  for (const float value : values) {
+    if (std::isfinite(value)) squares += (value - mean) * (value - mean);
+  }
+  row["min"] = min;
+  row["max"] = max;
+  row["mean"] = mean;
+  row["std"] = finite > 1 ? std::sqrt(squares / static_cast<double>(finite - 1)) : 0.0;
+}
 
 Histogram histogram_of(std::span<const std::int32_t> codes, std::int32_t lowest,
                        std::int32_t highest, int bins) {

@@ -1,5 +1,5 @@
 // What a safetensors file holds, for people and programs: an exported network, a checkpoint of a
-// training, or plain weights.
+// training, or plain weights. Whole numbers: integer/inspection.h.
 #pragma once
 
 #include <cstdint>
@@ -29,6 +29,10 @@ Histogram histogram_of(std::span<const float> values, int bins);
 // One line a bin, bars within `width` columns.
 std::string to_text(const Histogram& histogram, std::size_t width);
 nlohmann::json to_json(const Histogram& histogram);
+
+// Adds "elements", "zeros", and of the finite values "min", "max", "mean", "std"; "not_finite"
+// where some are not.
+void add_statistics(nlohmann::json& row, std::span<const float> values);
 
 struct Inspection {
   std::string kind;  // "quantized network", "checkpoint", "weights"

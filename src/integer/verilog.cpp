@@ -29,12 +29,12 @@ struct Description {
   kernels::Requantizer bounds;
 };
 
-std::string identifier(const std::string& name) {
-  std::string out;
-  for (const char c : name) {
+// "layer_" keeps names apart from Verilog's words: ResNet20's last layer is called `output`.
+std::string module_name(const std::string& step) {
+  std::string out = "layer_";
+  for (const char c : step) {
     out += std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';
   }
-  if (out.empty() || std::isdigit(static_cast<unsigned char>(out[0])) != 0) out.insert(0, "layer_");
   return out;
 }
 
@@ -255,7 +255,7 @@ Hardware hardware_of(const Network& network, const Layer& layer,
                      std::span<const std::int32_t> input, std::span<const std::int32_t> other) {
   Description d;
   d.step = layer.name;
-  d.module = identifier(layer.name);
+  d.module = module_name(layer.name);
   d.shape = layer.shape;
   d.input_tensor = &network.tensor(layer.input);
   d.input = d.input_tensor->shape;
@@ -272,7 +272,7 @@ Hardware hardware_of(const Network& network, const Classifier& layer,
                      std::span<const std::int32_t> input) {
   Description d;
   d.step = layer.name;
-  d.module = identifier(layer.name);
+  d.module = module_name(layer.name);
   d.shape = {.in_channels = layer.in_features, .out_channels = layer.out_features};
   d.input_tensor = &network.tensor(layer.input);
   d.input = d.input_tensor->shape;

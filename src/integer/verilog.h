@@ -19,7 +19,7 @@ namespace bitsweep::integer {
 // rescales `.multiplier.hex`, `.offset.hex`, and `.other.hex` where it adds a tensor; and what the
 // reference executor gives, `NAME.expected.txt`. The testbench prints "COUNT clocks" at its end.
 struct Hardware {
-  std::string module;                        // NAME: a Verilog identifier made of the step's name
+  std::string module;  // NAME: "layer_" and the step's name, "_" for all but letters and digits
   std::map<std::string, std::string> files;  // name → content
   std::string output_file;    // that the testbench writes: one decimal number a line, row-major
   std::string expected_file;  // the same numbers from integer/reference.h

@@ -255,6 +255,97 @@ TEST_CASE("whole numbers are written as C and as memory images, of trainings alo
   CHECK(refused.err.find("made from trainings") != std::string::npos);
 }
 
+TEST_CASE("one layer is written as Verilog, whose simulation gives the executor's numbers",
+          "[cli][export][verilog]") {
+  if (std::system("command -v iverilog > /dev/null 2>&1") != 0) SKIP("no iverilog");
+  struct Case {
+    const char* layer;
+    int image;
+    std::int64_t outputs;
+    std::int64_t clocks;  // one a product
+  };
+  // With a shortcut added; the classifier.
+  for (const Case& c : {Case{"layer3.0.conv2", 3, 64 * 8 * 8, 64 * 8 * 8 * 64 * 9},
+                        Case{"linear", 59, 10, 10 * 64}}) {
+    INFO(c.layer);
+    const std::string folder = std::string("verilog.") + c.layer;
+    const json report =
+        json::parse(ok({"export", trial("trained"), "--format", "verilog", "--layer", c.layer,
+                        "--image", std::to_string(c.image), "--simulate", "-o", folder, "--json"})
+                        .out);
+    CHECK(report.at("layer") == c.layer);
+    CHECK(report.at("image") == c.image);
+    const json& simulation = report.at("simulation");
+    CHECK(simulation.at("expected") == c.outputs);
+    CHECK(simulation.at("simulated") == c.outputs);
+    CHECK(simulation.at("equal") == c.outputs);
+    CHECK(simulation.at("clocks") == c.clocks);
+    CHECK(report.at("files").size() == (std::string(c.layer) == "linear" ? 5 : 8));
+    for (const json& file : report.at("files")) {
+      CHECK(fs::exists(sweep_folder() / file.get<std::string>()));
+    }
+  }
+}
+
+TEST_CASE("Verilog of no layer, of no image or without a simulator is refused",
+          "[cli][export][verilog]") {
+  const auto refused = [](std::vector<std::string> words, int exit_code, const char* sentence) {
+    words.insert(words.begin(), {"export", trial("trained"), "-o", "refused.verilog"});
+    const Outcome outcome = run_bitsweep(words, sweep_folder());
+    INFO(outcome.err);
+    CHECK(outcome.exit_code == exit_code);
+    CHECK(outcome.err.find(sentence) != std::string::npos);
+    CHECK_FALSE(fs::exists(sweep_folder() / "refused.verilog"));
+  };
+  refused({"--format", "verilog"}, 2, "known: conv1, layer1.0.conv1, ");
+  refused({"--format", "verilog", "--layer", "conv2"}, 2, "did you mean 'conv1'?");
+  refused({"--format", "verilog", "--layer", "linear", "--image", "60"}, 2, "has 60 test images");
+  refused({"--format", "c", "--layer", "linear"}, 2, "--layer belongs to --format verilog");
+  const std::string path = std::getenv("PATH");
+  ::setenv("PATH", "/no/such/folder", 1);
+  refused({"--format", "verilog", "--layer", "linear", "--simulate"}, 5,
+          "apt-get install iverilog");
+  ::setenv("PATH", path.c_str(), 1);
+}
+
+TEST_CASE("inspect shows the steps of a network in whole numbers", "[cli][export]") {
+  ok({"export", trial("trained"), "--format", "integer", "-o", "inspected.safetensors"});
+  const json rows =
+      json::parse(ok({"inspect", "inspected.safetensors", "--format", "json"}).out).at("rows");
+  const json* conv = find_row(rows, "name", "layer1.0.conv1");
+  REQUIRE(conv != nullptr);
+  CHECK(conv->at("kind") == "convolution");
+  CHECK(conv->at("shape") == json({16, 16, 3, 3}));
+  CHECK(conv->at("bits") == 6);
+  CHECK(conv->at("min").get<double>() >= -31);
+  CHECK(conv->at("max").get<double>() <= 31);
+  CHECK(conv->at("scale") == 31.0);
+  CHECK(conv->at("multipliers") == 16);
+  CHECK(conv->at("multiplier").at(0) <= conv->at("multiplier").at(1));
+  CHECK(conv->at("fraction_bits").is_number_integer());
+  CHECK(conv->at("output_high").get<int>() - conv->at("output_low").get<int>() <= 63);
+  CHECK(std::ranges::any_of(rows, [](const json& row) { return row.at("alpha").is_number(); }));
+  const json* last = find_row(rows, "kind", "classifier");
+  REQUIRE(last != nullptr);
+  CHECK(last->at("shape") == json({10, 64}));
+  CHECK(last->at("output").is_null());
+  const json layer = json::parse(ok({"inspect", "inspected.safetensors", "--layer",
+                                     "layer1.0.conv1", "--format", "json"})
+                                     .out)
+                         .at("rows")
+                         .at(0);
+  CHECK(layer.at("channels").at("multiplier").size() == 16);
+  std::int64_t codes = 0;
+  for (const json& count : layer.at("histogram").at("count")) codes += count.get<std::int64_t>();
+  CHECK(codes == 16 * 16 * 9);
+  CHECK(ok({"inspect", "inspected.safetensors", "--layer", "layer1.0.conv1"})
+            .out.find("multiplier") != std::string::npos);
+  const Outcome unknown = run_bitsweep(
+      {"inspect", "inspected.safetensors", "--layer", "layer1.0.conv3"}, sweep_folder());
+  CHECK(unknown.exit_code == 2);
+  CHECK(unknown.err.find("did you mean 'layer1.0.conv") != std::string::npos);
+}
+
 TEST_CASE("ONNX Runtime gives the exported network's answers", "[cli][export][onnx]") {
   const char* packages = std::getenv("BITSWEEP_ONNXRUNTIME");
   const fs::path folder = packages != nullptr ? packages : ONNXRUNTIME_FOLDER;
