@@ -104,9 +104,13 @@ const std::vector<std::string> kIntegerColumns = {
     "input_scale",   "input_low",   "input_high",  "output", "output_scale",
     "output_low",    "output_high", "quantized",   "alpha"};
 const std::vector<std::string> kShortIntegerColumns = {
-    "name",        "kind",         "shape",        "bits",       "min",           "max",
-    "mean",        "zeros",        "scale",        "multiplier", "fraction_bits", "input_codes",
-    "input_scale", "output_codes", "output_scale", "alpha"};
+    "name",  "kind",       "shape",         "bits",        "min",          "max",          "zeros",
+    "scale", "multiplier", "fraction_bits", "input_codes", "output_codes", "output_scale", "alpha"};
+// As a table two of them, each of which fits on a line.
+const std::vector<std::vector<std::string>> kIntegerTables = {
+    {"name", "kind", "shape", "bits", "min", "max", "mean", "zeros", "scale"},
+    {"name", "multiplier", "fraction_bits", "input_codes", "output_codes", "output_scale",
+     "alpha"}};
 
 ExitCode show_all(const exporting::SafetensorsFile& file, const Options& options) {
   const bool whole = integer::is_integer_file(file);
@@ -118,6 +122,12 @@ ExitCode show_all(const exporting::SafetensorsFile& file, const Options& options
     for (json& row : rows) shorten(row);
   }
   if (format == Format::table) print_about(inspection, options.file);
+  if (whole && format == Format::table) {
+    for (const auto& columns : kIntegerTables) {
+      fmt::print("{}\n", render(make_table(rows, present(rows, columns)), format, width()));
+    }
+    return ExitCode::kOk;
+  }
   const std::vector<std::string> columns =
       is_for_people(format) ? present(rows, whole ? kShortIntegerColumns : kShortColumns)
                             : present(rows, whole ? kIntegerColumns : kColumns);

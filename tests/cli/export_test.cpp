@@ -317,8 +317,8 @@ TEST_CASE("inspect shows the steps of a network in whole numbers", "[cli][export
   CHECK(conv->at("kind") == "convolution");
   CHECK(conv->at("shape") == json({16, 16, 3, 3}));
   CHECK(conv->at("bits") == 6);
-  CHECK(conv->at("min").get<double>() >= -31);
-  CHECK(conv->at("max").get<double>() <= 31);
+  CHECK(conv->at("min").get<int>() >= -31);
+  CHECK(conv->at("max").get<int>() <= 31);
   CHECK(conv->at("scale") == 31.0);
   CHECK(conv->at("multipliers") == 16);
   CHECK(conv->at("multiplier").at(0) <= conv->at("multiplier").at(1));
