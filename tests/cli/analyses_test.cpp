@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <string>
 
+#include "core/file.h"
 #include "program.h"
 
 using bitsweep::test::Outcome;
@@ -46,6 +47,10 @@ TEST_CASE("a search runs its trials once, and ends in a report folder", "[cli]")
   for (const char* file : {"report.md", "data.csv", "fig/search.png", "fig/search.svg"}) {
     CHECK(fs::file_size(folder.path() / "reports/r-search" / file) > 0);
   }
+  CHECK_THAT(
+      bitsweep::read_text_file(folder.path() / "reports/r-search/report.md"),
+      ContainsSubstring("bitsweep analyse search r.toml --layers 'layer3\\.2.*' --widths '2,4' "
+                        "--budget '3.2'`"));
   const Outcome again = run_bitsweep(search, folder.path());
   CHECK(again.exit_code == 0);
   CHECK_THAT(again.err, ContainsSubstring("ok=0 "));

@@ -143,7 +143,7 @@ report::Document begin_document(const Evaluator& evaluator, const AnalysisOption
   const auto text = [&](const char* key) { return config::format_bare(recipe.get(key)); };
   report::List list;
   report::Text command("Made by: ");
-  command.add(command_line(options), report::Style::code);
+  command.add(study_command(options), report::Style::code);
   list.items.push_back(std::move(command));
   list.items.emplace_back(fmt::format("Network: {} on {}", text("model.name"), text("data.name")));
   list.items.emplace_back(fmt::format("Recipe: scheme {}, weights {} bits, activations {} bits",

@@ -54,10 +54,22 @@ void add_analysis_options(CLI::App& app, AnalysisOptions& options, const std::st
   options.command = "bitsweep analyse " + word;
   add_run_options(app, options);
   app.add_option("-o,--output", options.folder, "Folder (default: reports/RECIPE-" + word + ")");
+  options.app = &app;
+  options.first_of_study = app.get_options().size();
   app.add_option("--metric", options.metric,
                  "What counts: loss (mean cross entropy) or top1, of the trial's own images")
       ->check(CLI::IsMember({"loss", "top1"}))
       ->capture_default_str();
+}
+
+std::string study_command(const AnalysisOptions& options) {
+  std::string out = command_line(options);
+  const std::vector<const CLI::Option*> all = options.app->get_options();
+  for (std::size_t i = options.first_of_study; i < all.size(); ++i) {
+    if (all[i]->count() == 0) continue;
+    out += fmt::format(" {} '{}'", all[i]->get_name(), fmt::join(all[i]->results(), ","));
+  }
+  return out;
 }
 
 Evaluator::Evaluator(const AnalysisOptions& options, const std::string& word)

@@ -17,7 +17,13 @@ namespace bitsweep::cli {
 struct AnalysisOptions : RunOptions {
   std::string folder;  // "": reports/<sweep>
   std::string metric = "loss";
+  const CLI::App* app = nullptr;   // whose options these are
+  std::size_t first_of_study = 0;  // of the app's options, those that say what is measured
 };
+
+// The command that makes the study again: changes and options, without those that say where and how
+// it runs.
+std::string study_command(const AnalysisOptions& options);
 
 // Every option of `run`, the folder and the metric. `word` is the analysis.
 void add_analysis_options(CLI::App& app, AnalysisOptions& options, const std::string& word);
