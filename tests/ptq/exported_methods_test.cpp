@@ -8,33 +8,23 @@
 #include "export/quantized_file.h"
 #include "ptq/exported.h"
 #include "ptq/trial.h"
+#include "resnet20.h"
 
 using namespace bitsweep;
-using Keys = std::vector<std::pair<std::string, config::Value>>;
+using testing::Keys;
 
 namespace {
 
 constexpr std::int64_t kImages = 48;
 
 config::Settings settings(const Keys& keys) {
-  config::Settings out;
-  for (const auto& [key, value] :
-       Keys{{"model.name", "resnet20"},
-            {"model.shortcut", "A"},
-            {"model.weights", "experiments/weights/resnet20_a_akamaster.safetensors"},
-            {"data.name", "cifar10_small"},
-            {"data.normalize", "imagenet"},
-            {"data.test_images", kImages},
-            {"quant.scheme", "aciq"},
-            {"quant.weight.bits", 3},
-            {"quant.weight.granularity", "channel"},
-            {"quant.weight.bias_correction", "mean"},
-            {"quant.activation.bits", 6},
-            {"quant.calibration.images", 32}}) {
-    out.set(key, value, "test");
-  }
-  for (const auto& [key, value] : keys) out.set(key, value, "test");
-  return out;
+  return testing::resnet20({{"data.test_images", kImages},
+                            {"quant.weight.bits", 3},
+                            {"quant.weight.granularity", "channel"},
+                            {"quant.weight.bias_correction", "mean"},
+                            {"quant.activation.bits", 6},
+                            {"quant.calibration.images", 32}},
+                           keys);
 }
 
 struct Trial {

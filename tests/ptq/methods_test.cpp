@@ -14,32 +14,22 @@
 #include "exec/device.h"
 #include "ptq/histograms.h"
 #include "ptq/trial.h"
+#include "resnet20.h"
 
 using namespace bitsweep;
 using Catch::Matchers::ContainsSubstring;
-using Keys = std::vector<std::pair<std::string, config::Value>>;
+using testing::Keys;
 
 namespace {
 
 config::TrialConfig configuration(const Keys& keys) {
-  config::Settings settings;
-  for (const auto& [key, value] :
-       Keys{{"model.name", "resnet20"},
-            {"model.shortcut", "A"},
-            {"model.weights", "experiments/weights/resnet20_a_akamaster.safetensors"},
-            {"data.name", "cifar10_small"},
-            {"data.normalize", "imagenet"},
-            {"data.test_images", 100},
-            {"quant.scheme", "aciq"},
-            {"quant.weight.bits", 4},
-            {"quant.activation.bits", 4},
-            {"quant.activation.granularity", "channel"},
-            {"quant.calibration.images", 64},
-            {"quant.calibration.batch_size", 32}}) {
-    settings.set(key, value, "test");
-  }
-  for (const auto& [key, value] : keys) settings.set(key, value, "test");
-  return config::to_trial(settings);
+  return config::to_trial(testing::resnet20({{"data.test_images", 100},
+                                             {"quant.weight.bits", 4},
+                                             {"quant.activation.bits", 4},
+                                             {"quant.activation.granularity", "channel"},
+                                             {"quant.calibration.images", 64},
+                                             {"quant.calibration.batch_size", 32}},
+                                            keys));
 }
 
 ptq::Outcome run(ptq::Session& session, const Keys& keys) {

@@ -17,32 +17,23 @@
 #include "core/error.h"
 #include "exec/device.h"
 #include "ptq/trial.h"
+#include "resnet20.h"
 
 using namespace bitsweep;
-using Keys = std::vector<std::pair<std::string, config::Value>>;
+using testing::Keys;
 
 namespace {
 
 constexpr std::int64_t kImages = 48;
 
 config::TrialConfig configuration(const Keys& keys) {
-  config::Settings settings;
-  for (const auto& [key, value] :
-       Keys{{"model.name", "resnet20"},
-            {"model.shortcut", "A"},
-            {"model.weights", "experiments/weights/resnet20_a_akamaster.safetensors"},
-            {"data.name", "cifar10_small"},
-            {"data.normalize", "imagenet"},
-            {"data.test_images", kImages},
-            {"eval.batch_size", 32},  // the last batch is a smaller one
-            {"quant.scheme", "aciq"},
-            {"quant.preset", "submission2019"},
-            {"quant.calibration.images", 32},
-            {"quant.calibration.batch_size", 16}}) {
-    settings.set(key, value, "test");
-  }
-  for (const auto& [key, value] : keys) settings.set(key, value, "test");
-  return config::to_trial(settings);
+  return config::to_trial(
+      testing::resnet20({{"data.test_images", kImages},
+                         {"eval.batch_size", 32},  // the last batch is a smaller one
+                         {"quant.preset", "submission2019"},
+                         {"quant.calibration.images", 32},
+                         {"quant.calibration.batch_size", 16}},
+                        keys));
 }
 
 // The rows of document 004's tables, and what else takes part in a grid.

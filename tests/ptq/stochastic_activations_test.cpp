@@ -16,38 +16,28 @@
 #include "numerics_page.h"
 #include "ptq/exported.h"
 #include "ptq/trial.h"
+#include "resnet20.h"
 
 using namespace bitsweep;
 using Catch::Approx;
 using Catch::Matchers::ContainsSubstring;
 using testing::examples;
+using testing::Keys;
 using testing::number;
-using Keys = std::vector<std::pair<std::string, config::Value>>;
 
 namespace {
 
 constexpr std::int64_t kImages = 48;
 
 config::Settings settings(const Keys& keys) {
-  config::Settings out;
-  for (const auto& [key, value] :
-       Keys{{"model.name", "resnet20"},
-            {"model.shortcut", "A"},
-            {"model.weights", "experiments/weights/resnet20_a_akamaster.safetensors"},
-            {"data.name", "cifar10_small"},
-            {"data.normalize", "imagenet"},
-            {"data.test_images", kImages},
-            {"eval.batch_size", 48},
-            {"quant.scheme", "aciq"},
-            {"quant.activation.bits", 4},
-            {"quant.activation.granularity", "channel"},
-            {"quant.activation.rounding", "stochastic"},
-            {"quant.calibration.images", 32},
-            {"quant.calibration.batch_size", 16}}) {
-    out.set(key, value, "test");
-  }
-  for (const auto& [key, value] : keys) out.set(key, value, "test");
-  return out;
+  return testing::resnet20({{"data.test_images", kImages},
+                            {"eval.batch_size", 48},
+                            {"quant.activation.bits", 4},
+                            {"quant.activation.granularity", "channel"},
+                            {"quant.activation.rounding", "stochastic"},
+                            {"quant.calibration.images", 32},
+                            {"quant.calibration.batch_size", 16}},
+                           keys);
 }
 
 config::TrialConfig configuration(const Keys& keys) { return config::to_trial(settings(keys)); }
