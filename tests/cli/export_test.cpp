@@ -362,11 +362,18 @@ TEST_CASE("ONNX Runtime gives the exported network's answers", "[cli][export][on
     REQUIRE(std::system(command.c_str()) == 0);
     const json result = json::parse(bitsweep::read_text_file(prefix.string() + ".json"));
     INFO(result.dump());
-    CHECK(result.at("images") == 60);
-    // Convolutions sum in another order, so a value on the border of two codes may fall to either
-    // side; through 20 layers that moves logits by steps, but few of them. Measured: see the page.
-    CHECK(result.at("argmax_differences") <= 1);
-    CHECK(result.at("mean_difference").get<double>() <
-          0.02 * result.at("largest_logit").get<double>());
+    // Sums are in another order, so a value on the border of two codes may fall to either side and
+    // move logits by steps. Measured: 51 to 57 images have the same logits (docs/onnx.md).
+    const json& written = result.at("as_written");
+    CHECK(written.at("images") == 60);
+    CHECK(written.at("argmax_differences") == 0);
+    CHECK(written.at("images_equal") >= 45);
+    CHECK(written.at("mean_difference").get<double>() <
+          0.001 * written.at("largest_logit").get<double>());
+    // Convolutions that the runtime makes int8 ones ("tensor") round once more in each layer.
+    const json& standard = result.at("default");
+    CHECK(standard.at("argmax_differences") <= (method == std::string("tensor") ? 1 : 0));
+    CHECK(standard.at("mean_difference").get<double>() <
+          0.02 * standard.at("largest_logit").get<double>());
   }
 }
