@@ -32,9 +32,10 @@ json numeric_fingerprint(const store::AttemptRecord& attempt) {
 
 json results_of(const store::AttemptRecord& attempt) {
   json out = attempt.finals;
-  for (const char* name : {"seconds", "images_per_second", "peak_memory_bytes"}) out.erase(name);
+  out.erase("peak_memory_bytes");
   for (auto it = out.begin(); it != out.end();) {
-    it = it.key().ends_with("_seconds") ? out.erase(it) : std::next(it);
+    const bool is_time = it.key().ends_with("seconds") || it.key().ends_with("images_per_second");
+    it = is_time ? out.erase(it) : std::next(it);
   }
   for (const store::Bitmap& bitmap : attempt.bitmaps) {
     out["bitmap." + bitmap.evaluation] = bitmap.sha256;
@@ -45,7 +46,20 @@ json results_of(const store::AttemptRecord& attempt) {
 
 std::vector<Difference> compare_results(const store::AttemptRecord& before,
                                         const store::AttemptRecord& after) {
-  return compare_objects(results_of(before), results_of(after));
+  const json recorded = results_of(before);
+  json again = results_of(after);
+  for (const std::string& name : new_results(before, after)) again.erase(name);
+  return compare_objects(recorded, again);
+}
+
+std::vector<std::string> new_results(const store::AttemptRecord& before,
+                                     const store::AttemptRecord& after) {
+  const json recorded = results_of(before), again = results_of(after);
+  std::vector<std::string> out;
+  for (const auto& [name, unused] : again.items()) {
+    if (!recorded.contains(name)) out.push_back(name);
+  }
+  return out;
 }
 
 std::vector<Difference> compare_fingerprints(const store::AttemptRecord& before,

@@ -19,8 +19,12 @@ struct Difference {
 // Metrics but those of time and memory, which differ from run to run by their nature; bitmaps; of a
 // training the state at the end.
 nlohmann::json results_of(const store::AttemptRecord& attempt);
+// Of the results that `before` has.
 std::vector<Difference> compare_results(const store::AttemptRecord& before,
                                         const store::AttemptRecord& after);
+// Names of those that `after` alone has: an earlier version did not measure them.
+std::vector<std::string> new_results(const store::AttemptRecord& before,
+                                     const store::AttemptRecord& after);
 
 // What can move the last bits of a result (docs/architecture.md, "A trial is a pure function").
 std::vector<Difference> compare_fingerprints(const store::AttemptRecord& before,

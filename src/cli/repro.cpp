@@ -123,6 +123,7 @@ struct Comparison {
   std::vector<Difference> fingerprint;
   std::size_t epochs_run = 0;
   std::size_t results_compared = 0;
+  std::vector<std::string> new_results;  // that the record lacks
   bool is_identical() const { return results.empty() && epochs.empty(); }
 };
 
@@ -131,7 +132,8 @@ Comparison compare(const store::AttemptRecord& before, const store::AttemptRecor
   Comparison out;
   if (whole) {
     out.results = compare_results(before, after);
-    out.results_compared = results_of(after).size();
+    out.results_compared = results_of(before).size();
+    out.new_results = new_results(before, after);
   }
   out.epochs = compare_epochs(before, after);
   out.epochs_run = after.epochs.size();
@@ -145,6 +147,7 @@ nlohmann::json to_json(const Comparison& comparison, const std::string& key) {
                         {"identical", comparison.is_identical()},
                         {"same_fingerprint", comparison.fingerprint.empty()},
                         {"results", to_json(comparison.results)},
+                        {"new_results", comparison.new_results},
                         {"fingerprint", to_json(comparison.fingerprint)}};
   if (comparison.epochs_run == 0) return out;
   out["epochs_compared"] = comparison.epochs_run;
@@ -178,6 +181,9 @@ void print_text(const Comparison& comparison, const std::string& key) {
           first.differences);
   }
   print("results that differ:", comparison.results);
+  if (!comparison.new_results.empty()) {
+    fmt::print("not recorded then: {}\n", join(comparison.new_results, ", "));
+  }
   print("circumstances that differ (numeric fingerprint):", comparison.fingerprint);
 }
 

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "cli/differences.h"
 #include "core/file.h"
 #include "program.h"
 #include "store/fixture.h"
@@ -230,4 +231,20 @@ TEST_CASE("a missing or damaged database is exit 4 for every command that reads 
 }
 
 }  // namespace
+
+TEST_CASE("results are compared where both runs have them, times never", "[cli]") {
+  AttemptRecord before, after;
+  before.finals = {{"top1", 0.5}, {"loss", 2.0}, {"seconds", 3.0}};
+  after.finals = {{"top1", 0.5},
+                  {"loss", 2.5},
+                  {"seconds", 4.0},
+                  {"integer.images_per_second", 70.0},
+                  {"weight_entropy", 7.4}};
+  const auto differences = cli::compare_results(before, after);
+  REQUIRE(differences.size() == 1);
+  CHECK(differences[0].what == "loss");
+  CHECK(cli::new_results(before, after) == std::vector<std::string>{"weight_entropy"});
+  CHECK(cli::compare_results(after, before).size() == 2);  // what is no longer measured differs
+}
+
 }  // namespace bitsweep::store
