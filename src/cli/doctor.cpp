@@ -72,6 +72,10 @@ void examine_tools(std::vector<Finding>& out) {
   const std::string git(trim(run::output_of({"git", "--version"})));
   out.push_back({git.empty() ? Health::note : Health::ok, "git",
                  git.empty() ? "not found: results carry no revision" : git});
+  const std::string verilog = run::output_of({"iverilog", "-V"});
+  out.push_back({verilog.empty() ? Health::note : Health::ok, "iverilog",
+                 verilog.empty() ? "not found: 'export --simulate' needs it (package iverilog)"
+                                 : verilog.substr(0, verilog.find('\n'))});
 }
 
 void examine_data(std::vector<Finding>& out) {
