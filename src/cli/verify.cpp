@@ -52,17 +52,6 @@ struct Verdict {
   }
 };
 
-json to_json(const exporting::Recorded& recorded) {
-  return {{"images", recorded.images},
-          {"correct", recorded.correct},
-          {"top1", recorded.top1},
-          {"top5", recorded.top5},
-          {"loss", recorded.loss},
-          {"bitmap_sha256", recorded.bitmap_sha256},
-          {"logits_sha256", recorded.logits_sha256},
-          {"fingerprint", recorded.fingerprint}};
-}
-
 std::vector<std::byte> bytes_of_hex(const std::string& text) {
   std::vector<std::byte> out;
   for (std::size_t i = 0; i + 1 < text.size(); i += 2) {

@@ -136,17 +136,6 @@ void add_normalization(TensorBag& bag, const data::Normalization& normalization)
           std::vector<std::int32_t>(normalization.source.begin(), normalization.source.end()));
 }
 
-json recorded_json(const Recorded& recorded) {
-  return {{"images", recorded.images},
-          {"correct", recorded.correct},
-          {"top1", recorded.top1},
-          {"top5", recorded.top5},
-          {"loss", recorded.loss},
-          {"bitmap_sha256", recorded.bitmap_sha256},
-          {"logits_sha256", recorded.logits_sha256},
-          {"fingerprint", recorded.fingerprint}};
-}
-
 }  // namespace
 
 void write_quantized(const std::filesystem::path& path, const QuantizedNetwork& network) {
@@ -176,7 +165,7 @@ void write_quantized(const std::filesystem::path& path, const QuantizedNetwork& 
                  {"performed_relus", relus},
                  {"weights", weights},
                  {"outputs", outputs},
-                 {"recorded", recorded_json(network.recorded)}},
+                 {"recorded", to_json(network.recorded)}},
                 kQuantizedDocument);
 }
 

@@ -133,4 +133,15 @@ std::vector<LayerSize> layer_sizes(const QuantizedNetwork& network) {
   return out;
 }
 
+nlohmann::json to_json(const Recorded& recorded) {
+  return {{"images", recorded.images},
+          {"correct", recorded.correct},
+          {"top1", recorded.top1},
+          {"top5", recorded.top5},
+          {"loss", recorded.loss},
+          {"bitmap_sha256", recorded.bitmap_sha256},
+          {"logits_sha256", recorded.logits_sha256},
+          {"fingerprint", recorded.fingerprint}};
+}
+
 }  // namespace bitsweep::exporting

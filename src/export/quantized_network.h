@@ -71,6 +71,9 @@ struct Recorded {
   nlohmann::json fingerprint = nlohmann::json::object();
 };
 
+// As files and answers hold it: an object of these members.
+nlohmann::json to_json(const Recorded& recorded);
+
 struct QuantizedNetwork {
   std::string key;   // of the trial
   std::string name;  // "sweep/axis=value,…"

@@ -27,17 +27,6 @@ std::string hex(std::span<const std::byte> bytes) {
   return out;
 }
 
-json to_json(const exporting::Recorded& recorded) {
-  return {{"images", recorded.images},
-          {"correct", recorded.correct},
-          {"top1", recorded.top1},
-          {"top5", recorded.top5},
-          {"loss", recorded.loss},
-          {"bitmap_sha256", recorded.bitmap_sha256},
-          {"logits_sha256", recorded.logits_sha256},
-          {"fingerprint", recorded.fingerprint}};
-}
-
 class Answerer {
  public:
   Answerer(const json& question, const Send& send)

@@ -130,6 +130,17 @@ def padded(x):
     return y @ torch.tensor(matrix) + torch.tensor(bias)
 
 
+def hard_sigmoids(x):
+    """The operator's default slope, 1/5, and PyTorch's, 1/6."""
+    weight = np.zeros((10, 3, 1, 1), np.float32)
+    nodes = [helper.make_node("Conv", ["image", "w"], ["conv"], "stem"),
+             helper.make_node("HardSigmoid", ["conv"], ["fifth"], "fifth"),
+             helper.make_node("HardSigmoid", ["fifth"], ["sixth"], "sixth", alpha=1 / 6),
+             helper.make_node("GlobalAveragePool", ["sixth"], ["mean"]),
+             helper.make_node("Flatten", ["mean"], ["logits"])]
+    by_hand(FOLDER / "hard_sigmoids.onnx", x, nodes, {"w": weight})
+
+
 def refused(x):
     """Files that the importer must name the fault of."""
     weight = np.zeros((10, 3, 1, 1), np.float32)
@@ -178,6 +189,7 @@ def main():
         logits = {"network": net(x).tolist(), "shortcut": shortcut(x).tolist()}
     (FOLDER / "logits.json").write_text(json.dumps(
         {**logits, "padded": padded(x).tolist()}, indent=1) + "\n")
+    hard_sigmoids(x)
     refused(x)
     up = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ConvTranspose2d(4, 4, 2), nn.AdaptiveAvgPool2d(1),
                        nn.Flatten(), nn.Linear(4, 10)).eval()

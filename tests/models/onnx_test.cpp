@@ -103,6 +103,15 @@ TEST_CASE("padding, products and sums of other exporters become layers") {
   CHECK(network.graph.output() == network.graph.find("dense"));
 }
 
+TEST_CASE("a hard sigmoid has the slope that its node says, 1/5 where it says none") {
+  const graph::Graph graph = read_onnx(file("hard_sigmoids.onnx")).graph;
+  const auto kind = [&](const char* name) {
+    return graph.node(graph.find(name)).as<graph::Activation>()->kind;
+  };
+  CHECK(kind("fifth") == graph::ActivationKind::hard_sigmoid_fifth);
+  CHECK(kind("sixth") == graph::ActivationKind::hard_sigmoid);
+}
+
 TEST_CASE("an operator or a use of one that the graph has not is refused with its node") {
   const auto [name, what] = GENERATE(table<const char*, const char*>({
       {"unknown.onnx",
