@@ -103,7 +103,7 @@ integer::Network integer_network(const graph::Graph& graph, const exec::Training
 IntegerEvaluation evaluate_integers(const integer::Network& network, exec::Training& simulation,
                                     const Batches& batches, const data::Images& images,
                                     std::span<const std::int64_t> positions,
-                                    std::int64_t batch_size, std::int64_t compared,
+                                    std::int64_t batch_size,
                                     const std::function<void(std::int64_t done)>& progress) {
   const c10::InferenceMode inference;
   IntegerEvaluation out;
@@ -113,7 +113,7 @@ IntegerEvaluation evaluate_integers(const integer::Network& network, exec::Train
     const std::int64_t count = std::min(batch_size, total - begin);
     const Batch batch = batches.plain(images, positions.subspan(static_cast<std::size_t>(begin),
                                                                 static_cast<std::size_t>(count)));
-    comparison.add(batch, compared - begin, out);
+    comparison.add(batch, kImagesComparedByNode - begin, out);
     if (progress) progress(begin + count);
   }
   out.tensors = comparison.differences();

@@ -16,6 +16,9 @@
 
 namespace bitsweep::train {
 
+// Images over which tensors are compared; predictions are over all.
+inline constexpr std::int64_t kImagesComparedByNode = 8;
+
 struct IntegerEvaluation {
   integer::PredictionComparison predictions;
   double mcnemar_p = 1;  // exact, two-sided, over the images that one of the two alone gets right
@@ -33,11 +36,11 @@ integer::Network integer_network(const graph::Graph& graph, const exec::Training
                                  const integer::Settings& settings);
 
 // `simulation` holds the same parameters and α that `network` was made from, on any device. Node by
-// node over the first `compared` positions. progress: images done; may be empty.
+// node over the first kImagesComparedByNode positions. progress: images done; may be empty.
 IntegerEvaluation evaluate_integers(const integer::Network& network, exec::Training& simulation,
                                     const Batches& batches, const data::Images& images,
                                     std::span<const std::int64_t> positions,
-                                    std::int64_t batch_size, std::int64_t compared,
+                                    std::int64_t batch_size,
                                     const std::function<void(std::int64_t done)>& progress = {});
 
 }  // namespace bitsweep::train

@@ -27,9 +27,6 @@ namespace {
 using config::TrialConfig;
 using nlohmann::json;
 
-// Images over which a network in whole numbers is compared node by node.
-constexpr std::int64_t kImagesComparedByNode = 8;
-
 // α is kept at least this large where quant.alpha_positive asks for it: far below any useful range,
 // and far from where (2^b − 1) / α overflows. A step of `lsq` is one code, not a range.
 constexpr double kSmallestAlpha = 1e-4;
@@ -282,10 +279,14 @@ ptq::Accuracy Run::evaluate_test() {
 IntegerEvaluation Run::evaluate_test_in_integers() {
   const integer::Network network = integer_network(graph_, evaluator_, integer_settings(config_));
   const data::Images& images = batches_.test();
-  return evaluate_integers(network, evaluator_, batches_, images, data::file_order(images.count()),
-                           config_.eval.batch_size, kImagesComparedByNode, [&](std::int64_t done) {
-                             report_progress("evaluate", done, images.count(), "images");
-                           });
+  IntegerEvaluation out = evaluate_integers(
+      network, evaluator_, batches_, images, data::file_order(images.count()),
+      config_.eval.batch_size,
+      [&](std::int64_t done) { report_progress("evaluate", done, images.count(), "images"); });
+  for (const std::string& step : out.slow_steps) {
+    spdlog::warn("in whole numbers without a kernel, slowly: {}", step);
+  }
+  return out;
 }
 
 // ---- the end of an epoch ----

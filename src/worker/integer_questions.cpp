@@ -23,8 +23,6 @@ namespace {
 using config::TrialConfig;
 using nlohmann::json;
 
-constexpr std::int64_t kComparedImages = 8;
-
 // The network as it trained, fake-quantized, with the weights and α that it left.
 class Simulation {
  public:
@@ -99,14 +97,14 @@ json compare_integers(const json& question, const TrialConfig& config, c10::Devi
   };
   const auto test = images(data::Split::test);
   const train::Batches batches(config, dataset, images(data::Split::train), test, device);
-  const auto result = train::evaluate_integers(
-      network, simulation.training(), batches, *test, data::file_order(test->count()),
-      config.eval.batch_size, kComparedImages, [&](std::int64_t done) {
-        send({{"event", "progress"},
-              {"phase", "evaluate"},
-              {"done", done},
-              {"total", test->count()}});
-      });
+  const auto result = train::evaluate_integers(network, simulation.training(), batches, *test,
+                                               data::file_order(test->count()),
+                                               config.eval.batch_size, [&](std::int64_t done) {
+                                                 send({{"event", "progress"},
+                                                       {"phase", "evaluate"},
+                                                       {"done", done},
+                                                       {"total", test->count()}});
+                                               });
   json rows = json::array();
   for (const integer::TensorDifference& tensor : result.tensors) rows.push_back(row_of(tensor));
   const integer::PredictionComparison& predictions = result.predictions;
